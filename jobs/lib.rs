@@ -1,1 +1,14 @@
-//! x
+//! Everything memberd decides, one folder per family.
+//!
+//! A family may call the families listed above it, never the ones below. The crate opens no socket except the
+//! database's; what it needs from outside stands in [`kernel::ports`].
+
+pub mod kernel;
+
+kernel::families! {
+    access,
+    housekeeping,
+    members,
+    entitlements,
+    sync,
+}

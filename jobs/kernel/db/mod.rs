@@ -1,0 +1,207 @@
+//! The two databases behind one set of calls. Nothing outside this folder knows which one is there.
+//!
+//! Reads go to [`Db`] (on SQLite a pool of its own that cannot write), writes go through [`Tx`]. SQL is written once
+//! as [`Sql::both`] or, where the databases differ, as [`Sql::split`]; times and ids are parameters, never `now()`.
+
+mod error;
+mod migrate;
+mod open;
+mod sql;
+mod wake;
+mod writer;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+pub use error::Error;
+pub use migrate::{MigrationState, Pending};
+pub use open::Options;
+pub use sql::{Arg, Record, Sql};
+use sql::{NOTHING, postgres_arguments, sqlite_arguments};
+use sqlx::{PgPool, SqlitePool, postgres::Postgres};
+pub use wake::{Wakes, Woken};
+use writer::{SqliteTx, WriteQueue};
+
+use super::queue::Queue;
+
+/// The result of a database call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The database. Clones share the pools.
+#[derive(Clone, Debug)]
+pub struct Db {
+    engine: Engine,
+    wakes: Arc<Wakes>,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Sqlite { write: WriteQueue, read: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// A write transaction. Dropped without [`Tx::commit`] it leaves nothing behind.
+#[derive(Debug)]
+pub struct Tx {
+    engine: TxEngine,
+    wakes: Arc<Wakes>,
+    /// Queues that got work in this transaction; their workers are told when it commits.
+    queues: BTreeSet<Queue>,
+}
+
+#[derive(Debug)]
+enum TxEngine {
+    Sqlite(SqliteTx),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+const NOTIFY: &str = "SELECT pg_notify('memberd_jobs', $1)";
+
+impl Db {
+    /// Which database this is, for people: `sqlite` or `postgres`.
+    pub const fn engine(&self) -> &'static str {
+        match self.engine {
+            Engine::Sqlite { .. } => "sqlite",
+            Engine::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Starts a write transaction. On SQLite it takes the write lock at once and may share a commit with others.
+    pub async fn begin(&self) -> Result<Tx> {
+        let engine = match &self.engine {
+            Engine::Sqlite { write, .. } => TxEngine::Sqlite(write.begin().await?),
+            Engine::Postgres(pool) => TxEngine::Postgres(pool.begin().await?),
+        };
+        Ok(Tx {
+            engine,
+            wakes: Arc::clone(&self.wakes),
+            queues: BTreeSet::new(),
+        })
+    }
+
+    /// All rows of a read.
+    pub async fn all<T: Record>(&self, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<T>> {
+        Ok(match &self.engine {
+            Engine::Sqlite { read, .. } => {
+                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
+                sqlx::query_as_with(sql.sqlite, bound)
+                    .fetch_all(read)
+                    .await?
+            }
+            Engine::Postgres(pool) => {
+                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
+                sqlx::query_as_with(sql.postgres, bound)
+                    .fetch_all(pool)
+                    .await?
+            }
+        })
+    }
+
+    /// The first row of a read, if there is one.
+    pub async fn optional<T: Record>(&self, sql: Sql, args: &[Arg<'_>]) -> Result<Option<T>> {
+        Ok(self.all(sql, args).await?.into_iter().next())
+    }
+
+    /// The one row of a read that always has one, such as a count.
+    pub async fn one<T: Record>(&self, sql: Sql, args: &[Arg<'_>]) -> Result<T> {
+        self.optional(sql, args)
+            .await?
+            .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// Work arriving in queues, in this process or (on PostgreSQL) anywhere in the cluster.
+    pub fn wakes(&self) -> &Arc<Wakes> {
+        &self.wakes
+    }
+}
+
+impl Tx {
+    /// Runs a statement and tells how many rows it changed.
+    pub async fn execute(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<u64> {
+        match &mut self.engine {
+            TxEngine::Sqlite(tx) => {
+                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
+                let query = sqlx::query_with(sql.sqlite, bound);
+                match query.execute(tx.connection().await?).await {
+                    Ok(done) => Ok(done.rows_affected()),
+                    Err(error) => Err(lost(tx, error)),
+                }
+            }
+            TxEngine::Postgres(_) if sql.postgres == NOTHING => Ok(0),
+            TxEngine::Postgres(tx) => {
+                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
+                Ok(sqlx::query_with(sql.postgres, bound)
+                    .execute(&mut **tx)
+                    .await?
+                    .rows_affected())
+            }
+        }
+    }
+
+    /// All rows of a query or of a statement with RETURNING.
+    pub async fn all<T: Record>(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<T>> {
+        match &mut self.engine {
+            TxEngine::Sqlite(tx) => {
+                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
+                let query = sqlx::query_as_with(sql.sqlite, bound);
+                match query.fetch_all(tx.connection().await?).await {
+                    Ok(rows) => Ok(rows),
+                    Err(error) => Err(lost(tx, error)),
+                }
+            }
+            TxEngine::Postgres(tx) => {
+                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
+                Ok(sqlx::query_as_with(sql.postgres, bound)
+                    .fetch_all(&mut **tx)
+                    .await?)
+            }
+        }
+    }
+
+    /// The first row, if there is one.
+    pub async fn optional<T: Record>(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<Option<T>> {
+        Ok(self.all(sql, args).await?.into_iter().next())
+    }
+
+    /// The one row of a query that always has one.
+    pub async fn one<T: Record>(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<T> {
+        self.optional(sql, args)
+            .await?
+            .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// Remembers that `queue` gets work in this transaction; its workers hear of it when it commits.
+    pub fn wake(&mut self, queue: Queue) {
+        self.queues.insert(queue);
+    }
+
+    /// Makes the transaction durable and wakes the queues it gave work to.
+    ///
+    /// # Errors
+    /// After an error the outcome is unknown when the connection broke during the commit; it is "not committed"
+    /// in every other case. Callers repeat what they did, keyed so that a repetition changes nothing.
+    pub async fn commit(self) -> Result<()> {
+        match self.engine {
+            TxEngine::Sqlite(tx) => {
+                tx.commit().await?;
+                self.wakes.ring(&self.queues);
+            }
+            TxEngine::Postgres(mut tx) => {
+                if !self.queues.is_empty() {
+                    let names: Vec<_> = self.queues.iter().map(|queue| queue.as_str()).collect();
+                    sqlx::query(NOTIFY)
+                        .bind(names.join(","))
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                tx.commit().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lost(tx: &mut SqliteTx, error: sqlx::Error) -> Error {
+    let error = Error::from(error);
+    tx.failed(&error);
+    error
+}

@@ -1,0 +1,91 @@
+//! Opening the database.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Db, Engine, Error, Result, Wakes, writer::WriteQueue};
+use crate::kernel::{
+    clock::millis,
+    limits::{POOL_ACQUIRE_TIMEOUT, SQLITE_BUSY_TIMEOUT, STATEMENT_CACHE},
+};
+
+/// How to open the database.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `sqlite:path` or `postgres://…`.
+    pub url: String,
+    /// Connections of this process: all of them on PostgreSQL, those that read on SQLite.
+    pub max_connections: u32,
+    /// Longest statement on PostgreSQL.
+    pub statement_timeout: Duration,
+}
+
+impl Db {
+    /// Opens the database; creates the file of a SQLite database that is not there yet.
+    ///
+    /// # Errors
+    /// When it cannot be reached or the URL is of neither database.
+    pub async fn open(options: &Options) -> Result<Self> {
+        let engine = if options.url.starts_with("sqlite:") {
+            open_sqlite(options).await?
+        } else if options.url.starts_with("postgres") {
+            open_postgres(options).await?
+        } else {
+            return Err(Error::Unavailable(
+                "database.url must start with sqlite: or postgres://".to_owned(),
+            ));
+        };
+        Ok(Self {
+            engine,
+            wakes: Arc::new(Wakes::default()),
+        })
+    }
+
+    /// Closes the connections that read; the writer closes with the last handle.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite { read, .. } => read.close().await,
+            Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(options: &Options) -> Result<Engine> {
+    let file = SqliteConnectOptions::from_str(&options.url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit that was answered survives a power cut: money is booked here.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(SQLITE_BUSY_TIMEOUT)
+        // Deleted rows are overwritten: an erased member must not remain in the file.
+        .pragma("secure_delete", "ON")
+        .statement_cache_capacity(STATEMENT_CACHE);
+    let write = WriteQueue::open(file.clone()).await?;
+    let read = SqlitePoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(POOL_ACQUIRE_TIMEOUT)
+        .connect_with(file.pragma("query_only", "ON"))
+        .await?;
+    Ok(Engine::Sqlite { write, read })
+}
+
+async fn open_postgres(options: &Options) -> Result<Engine> {
+    let server = PgConnectOptions::from_str(&options.url)?
+        .application_name("memberd")
+        .options([(
+            "statement_timeout",
+            millis(options.statement_timeout).to_string(),
+        )])
+        .statement_cache_capacity(STATEMENT_CACHE);
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(POOL_ACQUIRE_TIMEOUT)
+        .connect_with(server)
+        .await?;
+    Ok(Engine::Postgres(pool))
+}

@@ -1,0 +1,147 @@
+//! Statements and their parameters.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    Arguments as _,
+    error::BoxDynError,
+    postgres::{PgArguments, PgRow},
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use crate::kernel::clock::Timestamp;
+
+/// One statement: one text for both databases, or one text for each where they differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
+/// The text of a statement that a database does not need.
+pub(super) const NOTHING: &str = "";
+
+impl Sql {
+    /// The same text means the same on both databases.
+    pub const fn both(text: &'static str) -> Self {
+        Self {
+            sqlite: text,
+            postgres: text,
+        }
+    }
+
+    /// A step that PostgreSQL has already done in the statement before; there it changes no row.
+    pub const fn sqlite_only(text: &'static str) -> Self {
+        Self {
+            sqlite: text,
+            postgres: NOTHING,
+        }
+    }
+
+    /// The databases need different texts.
+    pub const fn split(sqlite: &'static str, postgres: &'static str) -> Self {
+        Self { sqlite, postgres }
+    }
+}
+
+/// A bound parameter. A NULL keeps its type, which PostgreSQL needs.
+#[derive(Clone, Debug)]
+pub enum Arg<'a> {
+    /// BIGINT or INTEGER.
+    Int(Option<i64>),
+    /// BOOLEAN, or INTEGER on SQLite.
+    Bool(bool),
+    /// TEXT.
+    Text(Option<Cow<'a, str>>),
+}
+
+impl From<i64> for Arg<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+impl From<Option<i64>> for Arg<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+impl From<Timestamp> for Arg<'_> {
+    fn from(value: Timestamp) -> Self {
+        Self::Int(Some(value.0))
+    }
+}
+impl From<Option<Timestamp>> for Arg<'_> {
+    fn from(value: Option<Timestamp>) -> Self {
+        Self::Int(value.map(|time| time.0))
+    }
+}
+impl From<bool> for Arg<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+impl<'a> From<&'a str> for Arg<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(Some(Cow::Borrowed(value)))
+    }
+}
+impl<'a> From<Option<&'a str>> for Arg<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value.map(Cow::Borrowed))
+    }
+}
+impl<'a> From<&'a String> for Arg<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::Text(Some(Cow::Borrowed(value)))
+    }
+}
+impl<'a> From<&'a Option<String>> for Arg<'a> {
+    fn from(value: &'a Option<String>) -> Self {
+        Self::Text(value.as_deref().map(Cow::Borrowed))
+    }
+}
+impl From<String> for Arg<'_> {
+    fn from(value: String) -> Self {
+        Self::Text(Some(Cow::Owned(value)))
+    }
+}
+
+/// The parameters of a statement: `args![id, now, None::<i64>]`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => { &[$($crate::kernel::db::Arg::from($value)),*] };
+}
+
+/// Anything `#[derive(sqlx::FromRow)]` gives us, on both databases.
+pub trait Record:
+    for<'r> sqlx::FromRow<'r, SqliteRow> + for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin
+{
+}
+impl<T> Record for T where
+    T: for<'r> sqlx::FromRow<'r, SqliteRow> + for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+pub(super) fn sqlite_arguments(args: &[Arg<'_>]) -> Result<SqliteArguments, BoxDynError> {
+    let mut bound = SqliteArguments::default();
+    for arg in args {
+        match arg {
+            Arg::Int(value) => bound.add(*value)?,
+            Arg::Bool(value) => bound.add(*value)?,
+            Arg::Text(value) => bound.add(value.as_deref().map(str::to_owned))?,
+        }
+    }
+    Ok(bound)
+}
+
+pub(super) fn postgres_arguments(args: &[Arg<'_>]) -> Result<PgArguments, BoxDynError> {
+    let mut bound = PgArguments::default();
+    for arg in args {
+        match arg {
+            Arg::Int(value) => bound.add(*value)?,
+            Arg::Bool(value) => bound.add(*value)?,
+            Arg::Text(value) => bound.add(value.as_deref())?,
+        }
+    }
+    Ok(bound)
+}

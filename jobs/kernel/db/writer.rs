@@ -1,0 +1,201 @@
+//! SQLite's one writer, with group commit.
+//!
+//! SQLite has one write lock, and a durable commit costs a flush to disk. Transactions that wait for the writer
+//! therefore share one physical transaction: each runs in a savepoint of its own, and one COMMIT makes all of
+//! them durable together. Nobody is told "committed" before that COMMIT has returned.
+//!
+//! The order is the queue of the mutex, which is fair: the first transaction of a group rings for the committer,
+//! which queues behind everybody who is waiting by then. So a lone transaction commits at once, a crowd commits together,
+//! and nothing has to be tuned.
+
+use std::sync::Arc;
+
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
+
+use super::error::Error;
+
+type Outcome = Result<(), Error>;
+
+/// The write connection and the group of transactions that it has open.
+#[derive(Debug)]
+pub(super) struct Writer {
+    options: SqliteConnectOptions,
+    /// `None` after the connection broke, until the next transaction opens a new one.
+    connection: Option<SqliteConnection>,
+    /// Whether BEGIN was sent and neither COMMIT nor ROLLBACK since.
+    open: bool,
+    /// Whether a savepoint was left by a transaction that was dropped before its end.
+    abandoned: bool,
+    /// SQLite has rolled back by itself (disk full, I/O error): the group must not commit.
+    poisoned: Option<Error>,
+    /// Transactions that wait for the group's COMMIT.
+    waiting: Vec<oneshot::Sender<Outcome>>,
+}
+
+/// A handle to the writer; clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct WriteQueue {
+    writer: Arc<Mutex<Writer>>,
+    /// Rings for the committer, which ends when the last handle is gone.
+    committer: mpsc::Sender<()>,
+}
+
+/// One transaction: a savepoint within the group.
+#[derive(Debug)]
+pub(super) struct SqliteTx {
+    writer: Option<OwnedMutexGuard<Writer>>,
+    committer: mpsc::Sender<()>,
+}
+
+impl WriteQueue {
+    /// Opens the write connection and starts the committer.
+    pub(super) async fn open(options: SqliteConnectOptions) -> Result<Self, Error> {
+        let connection = SqliteConnection::connect_with(&options).await?;
+        let writer = Arc::new(Mutex::new(Writer {
+            options,
+            connection: Some(connection),
+            open: false,
+            abandoned: false,
+            poisoned: None,
+            waiting: Vec::new(),
+        }));
+        let (committer, rung) = mpsc::channel(1);
+        let task = commit_groups(Arc::clone(&writer), rung);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the last handle, not at shutdown"
+        )]
+        tokio::spawn(task);
+        Ok(Self { writer, committer })
+    }
+
+    /// A connection of its own, for migrations.
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, Error> {
+        let options = self.writer.lock().await.options.clone();
+        Ok(SqliteConnection::connect_with(&options).await?)
+    }
+
+    /// Waits for the writer and opens a savepoint.
+    pub(super) async fn begin(&self) -> Result<SqliteTx, Error> {
+        let mut writer = Arc::clone(&self.writer).lock_owned().await;
+        writer.clean().await;
+        if writer.poisoned.is_some() {
+            writer.finish().await;
+        }
+        if !writer.open {
+            writer.execute("BEGIN IMMEDIATE").await?;
+            writer.open = true;
+        }
+        let mut tx = SqliteTx {
+            writer: Some(writer),
+            committer: self.committer.clone(),
+        };
+        tx.writer_mut().abandoned = true;
+        tx.writer_mut().execute("SAVEPOINT member").await?;
+        Ok(tx)
+    }
+}
+
+impl Writer {
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        if self.connection.is_none() {
+            self.connection = Some(SqliteConnection::connect_with(&self.options).await?);
+        }
+        self.connection
+            .as_mut()
+            .ok_or_else(|| Error::Unavailable("no write connection".to_owned()))
+    }
+
+    async fn execute(&mut self, sql: &'static str) -> Result<(), Error> {
+        sqlx::query(sql).execute(self.connection().await?).await?;
+        Ok(())
+    }
+
+    /// Undoes what a dropped transaction left.
+    async fn clean(&mut self) {
+        if !self.abandoned {
+            return;
+        }
+        self.abandoned = false;
+        // It fails when the savepoint is gone: released by a commit that was cancelled just then, or lost
+        // with the whole group. The first is a commit whose caller does not know, the second shows at COMMIT.
+        if self.execute("ROLLBACK TO member").await.is_ok() {
+            let _ = self.execute("RELEASE member").await;
+        }
+    }
+
+    /// Commits the group and tells its members.
+    async fn finish(&mut self) {
+        if !self.open {
+            return;
+        }
+        self.open = false;
+        let outcome = match self.poisoned.take() {
+            Some(error) => Err(error),
+            None => self.execute("COMMIT").await,
+        };
+        if outcome.is_err() && self.execute("ROLLBACK").await.is_err() {
+            // "no transaction is active" is what we want; anything else ends with the connection.
+            self.connection = None;
+        }
+        for member in self.waiting.drain(..) {
+            let _ = member.send(outcome.clone());
+        }
+    }
+}
+
+impl SqliteTx {
+    #[expect(
+        clippy::expect_used,
+        reason = "the guard leaves only in commit and drop, which end the transaction"
+    )]
+    fn writer_mut(&mut self) -> &mut Writer {
+        self.writer.as_mut().expect("the transaction is open")
+    }
+
+    /// The connection to run statements on.
+    pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        self.writer_mut().connection().await
+    }
+
+    /// Remembers an error after which SQLite's transaction no longer exists.
+    pub(super) fn failed(&mut self, error: &Error) {
+        if matches!(error, Error::Unavailable(_)) {
+            self.writer_mut().poisoned = Some(error.clone());
+        }
+    }
+
+    /// Ends the savepoint and waits until its group is durable.
+    pub(super) async fn commit(mut self) -> Result<(), Error> {
+        let writer = self.writer_mut();
+        if let Some(error) = &writer.poisoned {
+            return Err(error.clone());
+        }
+        writer.execute("RELEASE member").await?;
+        writer.abandoned = false;
+        let (told, committed) = oneshot::channel();
+        writer.waiting.push(told);
+        drop(self);
+        committed
+            .await
+            .unwrap_or_else(|_| Err(Error::Unavailable("the writer is gone".to_owned())))
+    }
+}
+
+/// Frees the writer and sees to it that the group ends, whether or not this transaction committed.
+impl Drop for SqliteTx {
+    fn drop(&mut self) {
+        self.writer = None;
+        // A full bell is rung already.
+        let _ = self.committer.try_send(());
+    }
+}
+
+async fn commit_groups(writer: Arc<Mutex<Writer>>, mut rung: mpsc::Receiver<()>) {
+    while rung.recv().await.is_some() {
+        let mut writer = writer.lock().await;
+        writer.clean().await;
+        writer.finish().await;
+    }
+}

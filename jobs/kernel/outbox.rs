@@ -1,0 +1,341 @@
+//! Enqueuing: a job exists if and only if the transaction that wanted it commits.
+//!
+//! A second job with the key of a waiting one folds into it. The fold touches the waiting row, so on PostgreSQL the
+//! row stays locked until the caller commits and cannot be claimed before: the run sees the change that asked for it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    clock::Timestamp,
+    context::Env,
+    db::{Error, Result, Sql, Tx},
+    job::{Job, JobDef, Unique},
+    limits::{ENQUEUE_BATCH_MAX, JOB_ARGS_BYTES_MAX},
+    queue::Queue,
+};
+use crate::args;
+
+/// Jobs that people wait for.
+pub const PRIORITY_HIGH: i64 = -10;
+/// Jobs nobody hurries.
+pub const PRIORITY_NORMAL: i64 = 0;
+/// Jobs that give way, such as a backfill.
+pub const PRIORITY_LOW: i64 = 10;
+
+/// A job to enqueue.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    kind: &'static str,
+    queue: Queue,
+    organization_id: String,
+    args: String,
+    priority: i64,
+    due_at: Option<Timestamp>,
+    max_attempts: i64,
+    unique: Unique,
+    unique_key: Option<String>,
+    exclusive: bool,
+    member_id: Option<String>,
+    schedule: Option<String>,
+}
+
+/// What became of a [`NewJob`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The job's id: a new one, or that of the job it folded into.
+    pub id: String,
+    /// Whether there was such a job already.
+    pub folded: bool,
+}
+
+/// Why arguments were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// They do not fit the kind.
+    #[error("arguments of {0}: {1}")]
+    Arguments(&'static str, serde_json::Error),
+    /// They are larger than a job's arguments may be.
+    #[error("arguments of {0} have {1} bytes, at most {JOB_ARGS_BYTES_MAX} are allowed: pass ids")]
+    TooLarge(&'static str, usize),
+}
+
+impl NewJob {
+    /// A job of a type that is known here.
+    ///
+    /// # Errors
+    /// When it does not serialize or is too large.
+    pub fn of<J: Job>(organization: &str, job: &J) -> Result<Self> {
+        let refuse =
+            |error: Refused| Error::Other(std::sync::Arc::new(sqlx::Error::Encode(error.into())));
+        let args = serde_json::to_value(job).map_err(|e| refuse(Refused::Arguments(J::KIND, e)))?;
+        Self::from_def(&JobDef::of::<J>(), organization, &args).map_err(refuse)
+    }
+
+    /// A job of a kind found in the registry, with arguments from outside.
+    ///
+    /// # Errors
+    /// When the arguments do not fit the kind.
+    pub fn from_def(
+        def: &JobDef,
+        organization: &str,
+        args: &Value,
+    ) -> std::result::Result<Self, Refused> {
+        let read = (def.read)(args).map_err(|error| Refused::Arguments(def.kind, error))?;
+        let text = args.to_string();
+        if text.len() > JOB_ARGS_BYTES_MAX {
+            return Err(Refused::TooLarge(def.kind, text.len()));
+        }
+        Ok(Self {
+            kind: def.kind,
+            queue: def.queue,
+            organization_id: organization.to_owned(),
+            args: text,
+            priority: PRIORITY_NORMAL,
+            due_at: None,
+            max_attempts: i64::from(def.retry.attempts),
+            unique: if read.unique_key.is_some() {
+                def.unique
+            } else {
+                Unique::No
+            },
+            unique_key: read
+                .unique_key
+                .map(|key| format!("{organization}:{}:{key}", def.kind)),
+            exclusive: def.exclusive,
+            member_id: read.member_id,
+            schedule: None,
+        })
+    }
+
+    /// Not before this moment.
+    #[must_use]
+    pub const fn due(mut self, at: Timestamp) -> Self {
+        self.due_at = Some(at);
+        self
+    }
+
+    /// Lower runs first.
+    #[must_use]
+    pub const fn priority(mut self, priority: i64) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Fired by this schedule for the tick due at `tick`: one tick is one job, on any number of nodes.
+    #[must_use]
+    pub fn fired_by(mut self, schedule: &str, tick: Timestamp) -> Self {
+        self.schedule = Some(schedule.to_owned());
+        if self.unique == Unique::No {
+            self.unique = Unique::Live;
+            self.unique_key = Some(format!("schedule:{schedule}:{}", tick.0));
+        }
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    id: String,
+    organization_id: &'a str,
+    queue: &'static str,
+    kind: &'static str,
+    args: &'a str,
+    priority: i64,
+    due_at: i64,
+    max_attempts: i64,
+    unique_key: Option<&'a str>,
+    unique_running: bool,
+    exclusive: bool,
+    member_id: Option<&'a str>,
+    schedule: Option<&'a str>,
+}
+
+macro_rules! insert_sql {
+    ($conflict:literal) => {
+        Sql::split(
+            concat!(
+                "INSERT INTO jobs (id, organization_id, queue, kind, args, priority, due_at, max_attempts,
+                   unique_key, unique_running, exclusive, member_id, schedule, created_at)
+                 SELECT value ->> 'id', value ->> 'organization_id', value ->> 'queue', value ->> 'kind',
+                   value ->> 'args', value ->> 'priority', value ->> 'due_at', value ->> 'max_attempts',
+                   value ->> 'unique_key', value ->> 'unique_running', value ->> 'exclusive',
+                   value ->> 'member_id', value ->> 'schedule', $2
+                 FROM json_each($1) WHERE TRUE ",
+                $conflict,
+                " RETURNING id, unique_key"
+            ),
+            concat!(
+                "INSERT INTO jobs (id, organization_id, queue, kind, args, priority, due_at, max_attempts,
+                   unique_key, unique_running, exclusive, member_id, schedule, created_at)
+                 SELECT id, organization_id, queue, kind, args, priority, due_at, max_attempts,
+                   unique_key, unique_running, exclusive, member_id, schedule, $2
+                 FROM jsonb_to_recordset($1::jsonb) AS x (id text, organization_id text, queue text, kind text,
+                   args text, priority bigint, due_at bigint, max_attempts bigint, unique_key text,
+                   unique_running boolean, exclusive boolean, member_id text, schedule text)
+                 ORDER BY unique_key ",
+                $conflict,
+                " RETURNING id, unique_key"
+            ),
+        )
+    };
+}
+
+const INSERT: Sql = insert_sql!("");
+const INSERT_UNIQUE_WAITING: Sql = insert_sql!(
+    "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND owner IS NULL AND NOT unique_running DO UPDATE
+     SET due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END"
+);
+const INSERT_UNIQUE_LIVE: Sql = insert_sql!(
+    "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND unique_running DO UPDATE
+     SET due_at = CASE WHEN jobs.owner IS NULL AND excluded.due_at < jobs.due_at
+                       THEN excluded.due_at ELSE jobs.due_at END"
+);
+const TAKE_WINDOW: Sql = Sql::both(
+    "INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($1, $2, $3)
+     ON CONFLICT (unique_key) DO UPDATE SET job_id = excluded.job_id, until_at = excluded.until_at
+     WHERE job_windows.until_at <= $4
+     RETURNING job_id",
+);
+const WINDOW_HOLDER: Sql = Sql::both("SELECT job_id FROM job_windows WHERE unique_key = $1");
+
+/// Enqueues one job.
+pub async fn enqueue(tx: &mut Tx, env: &Env, job: NewJob) -> Result<Enqueued> {
+    let mut done = enqueue_many(tx, env, vec![job]).await?;
+    done.pop().ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+/// Enqueues many jobs with one statement for each sort of uniqueness; the answers are in the order of `jobs`.
+pub async fn enqueue_many(tx: &mut Tx, env: &Env, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+    let mut all = Vec::with_capacity(jobs.len());
+    for batch in jobs.chunks(ENQUEUE_BATCH_MAX) {
+        all.extend(enqueue_batch(tx, env, batch).await?);
+    }
+    Ok(all)
+}
+
+async fn enqueue_batch(tx: &mut Tx, env: &Env, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
+    let now = env.now();
+    let mut done = Vec::with_capacity(jobs.len());
+    let mut groups: [Vec<usize>; 3] = Default::default();
+    // The first of several equal keys in one batch; the others fold into it.
+    let mut first_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, job) in jobs.iter().enumerate() {
+        done.push(Enqueued {
+            id: env.chance.id("job", now),
+            folded: false,
+        });
+        let group = match (job.unique, job.unique_key.as_deref()) {
+            (Unique::No, _) | (_, None) => 0,
+            (Unique::Within(window), Some(key)) => {
+                if let Some(holder) = take_window(tx, key, &done[at].id, now, window).await? {
+                    done[at] = Enqueued {
+                        id: holder,
+                        folded: true,
+                    };
+                    continue;
+                }
+                0
+            }
+            (unique, Some(key)) => {
+                if *first_of.entry(key).or_insert(at) != at {
+                    continue;
+                }
+                if unique == Unique::Waiting { 1 } else { 2 }
+            }
+        };
+        groups[group].push(at);
+        tx.wake(job.queue);
+    }
+    for (group, sql) in [INSERT, INSERT_UNIQUE_WAITING, INSERT_UNIQUE_LIVE]
+        .into_iter()
+        .enumerate()
+    {
+        insert(tx, sql, jobs, &groups[group], &mut done, now).await?;
+    }
+    for (at, job) in jobs.iter().enumerate() {
+        let first = job.unique_key.as_deref().and_then(|key| first_of.get(key));
+        if let Some(first) = first.filter(|first| **first != at) {
+            done[at] = Enqueued {
+                id: done[*first].id.clone(),
+                folded: true,
+            };
+        }
+    }
+    Ok(done)
+}
+
+async fn insert(
+    tx: &mut Tx,
+    sql: Sql,
+    jobs: &[NewJob],
+    group: &[usize],
+    done: &mut [Enqueued],
+    now: Timestamp,
+) -> Result<()> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = group
+        .iter()
+        .map(|at| row(&jobs[*at], &done[*at].id, now))
+        .collect();
+    let json = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let stored: Vec<(String, Option<String>)> = tx.all(sql, args![json, now]).await?;
+    let by_key: BTreeMap<_, _> = stored
+        .into_iter()
+        .filter_map(|(id, key)| Some((key?, id)))
+        .collect();
+    for at in group {
+        let holder = jobs[*at]
+            .unique_key
+            .as_ref()
+            .and_then(|key| by_key.get(key));
+        if let Some(id) = holder.filter(|id| **id != done[*at].id) {
+            done[*at] = Enqueued {
+                id: id.clone(),
+                folded: true,
+            };
+        }
+    }
+    Ok(())
+}
+
+fn row<'a>(job: &'a NewJob, id: &str, now: Timestamp) -> Row<'a> {
+    let in_table = matches!(job.unique, Unique::Waiting | Unique::Live) || job.exclusive;
+    Row {
+        id: id.to_owned(),
+        organization_id: &job.organization_id,
+        queue: job.queue.as_str(),
+        kind: job.kind,
+        args: &job.args,
+        priority: job.priority,
+        due_at: job.due_at.unwrap_or(now).0,
+        max_attempts: job.max_attempts,
+        unique_key: job.unique_key.as_deref().filter(|_| in_table),
+        unique_running: job.unique == Unique::Live,
+        exclusive: job.exclusive,
+        member_id: job.member_id.as_deref(),
+        schedule: job.schedule.as_deref(),
+    }
+}
+
+/// Takes the key's window for job `id`; answers the job that holds it if it is taken.
+async fn take_window(
+    tx: &mut Tx,
+    key: &str,
+    id: &str,
+    now: Timestamp,
+    window: Duration,
+) -> Result<Option<String>> {
+    let taken: Option<(String,)> = tx
+        .optional(TAKE_WINDOW, args![key, id, now.plus(window), now])
+        .await?;
+    if taken.is_some() {
+        return Ok(None);
+    }
+    let (holder,): (String,) = tx.one(WINDOW_HOLDER, args![key]).await?;
+    Ok(Some(holder))
+}

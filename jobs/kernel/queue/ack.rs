@@ -1,0 +1,275 @@
+//! Acknowledging: how runs ended, many in one transaction, each fenced by its claim.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::Queue;
+use crate::{
+    args,
+    kernel::{
+        clock::Timestamp,
+        db::{Result, Sql, Tx},
+        limits::ERROR_CHARS_MAX,
+    },
+};
+
+/// The end of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The job.
+    pub id: String,
+    /// The claim.
+    pub fence: i64,
+    /// The process that made the claim.
+    pub owner: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The work is done.
+    Completed {
+        /// The run's report as JSON.
+        report: Option<String>,
+    },
+    /// Somebody did not want it any more.
+    Cancelled {
+        /// Who or why.
+        error: String,
+    },
+    /// It failed for good.
+    Discarded {
+        /// The last error.
+        error: String,
+    },
+    /// It failed and has attempts left.
+    Retry {
+        /// When it may run again.
+        due_at: Timestamp,
+        /// The error.
+        error: String,
+    },
+    /// It asked to come back later; no attempt is spent.
+    Snooze {
+        /// When it may run again.
+        due_at: Timestamp,
+    },
+    /// It was stopped by a shutdown before it was done; no attempt is spent.
+    GivenBack,
+}
+
+/// What became of a batch of acknowledgements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Acknowledgements that ended or returned their job.
+    pub applied: u64,
+    /// Acknowledgements that were refused because the claim is no longer theirs.
+    pub stale: u64,
+    /// Jobs that would have waited again, but another with the same key waits already.
+    pub folded: u64,
+}
+
+#[derive(Serialize)]
+struct Final<'a> {
+    job_id: &'a str,
+    fence: i64,
+    owner: &'a str,
+    state: &'static str,
+    error: Option<String>,
+    report: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Back<'a> {
+    job_id: &'a str,
+    fence: i64,
+    owner: &'a str,
+    due_at: i64,
+    refund: i64,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    job_id: &'a str,
+    fence: i64,
+    owner: &'a str,
+    outcome: &'static str,
+    error: String,
+}
+
+const LOG: Sql = Sql::split(
+    "INSERT INTO job_attempts (job_id, fence, attempt, owner, started_at, ended_at, outcome, error)
+     SELECT j.id, j.fence, j.attempt, j.owner, coalesce(j.started_at, $2), $2, x.value ->> 'outcome', x.value ->> 'error'
+     FROM json_each($1) AS x JOIN jobs AS j ON j.id = x.value ->> 'job_id'
+     WHERE j.fence = x.value ->> 'fence' AND j.owner = x.value ->> 'owner'
+     ON CONFLICT (job_id, fence) DO NOTHING",
+    "INSERT INTO job_attempts (job_id, fence, attempt, owner, started_at, ended_at, outcome, error)
+     SELECT j.id, j.fence, j.attempt, j.owner, coalesce(j.started_at, $2), $2, x.outcome, x.error
+     FROM jsonb_to_recordset($1::jsonb) AS x (job_id text, fence bigint, owner text, outcome text, error text)
+     JOIN jobs AS j ON j.id = x.job_id
+     WHERE j.fence = x.fence AND j.owner = x.owner
+     ON CONFLICT (job_id, fence) DO NOTHING",
+);
+
+/// Copies what ended to the history; on PostgreSQL it leaves the hot table in the same statement.
+const FINISH: Sql = Sql::split(
+    "INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
+        unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at, error, report)
+     SELECT j.id, j.organization_id, j.queue, j.kind, j.args, j.priority, x.value ->> 'state', j.attempt,
+        j.max_attempts, j.unique_key, j.unique_running, j.exclusive, j.member_id, j.schedule, j.created_at,
+        j.started_at, $2, x.value ->> 'error', x.value ->> 'report'
+     FROM json_each($1) AS x JOIN jobs AS j ON j.id = x.value ->> 'job_id'
+     WHERE j.fence = x.value ->> 'fence' AND j.owner = x.value ->> 'owner'",
+    "WITH gone AS (
+        DELETE FROM jobs AS j
+        USING jsonb_to_recordset($1::jsonb)
+            AS x (job_id text, fence bigint, owner text, state text, error text, report text)
+        WHERE j.id = x.job_id AND j.fence = x.fence AND j.owner = x.owner
+        RETURNING j.*, x.state, x.error, x.report)
+     INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
+        unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at, error, report)
+     SELECT id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
+        unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, $2, error, report
+     FROM gone",
+);
+const FORGET: Sql = Sql::sqlite_only(
+    "DELETE FROM jobs WHERE (id, fence, owner) IN (
+        SELECT value ->> 'job_id', value ->> 'fence', value ->> 'owner' FROM json_each($1))",
+);
+
+/// Returns jobs to the waiting ones, unless another with the same key took their place.
+const RETURN: Sql = Sql::split(
+    "UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL, cancel_requested_at = NULL,
+        due_at = x.value ->> 'due_at', attempt = attempt - (x.value ->> 'refund')
+     FROM json_each($1) AS x
+     WHERE jobs.id = x.value ->> 'job_id' AND fence = x.value ->> 'fence' AND owner = x.value ->> 'owner'
+       AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
+                       AND NOT w.unique_running AND NOT jobs.unique_running)
+     RETURNING jobs.id, queue",
+    "UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL, cancel_requested_at = NULL,
+        due_at = x.due_at, attempt = attempt - x.refund
+     FROM jsonb_to_recordset($1::jsonb) AS x (job_id text, fence bigint, owner text, due_at bigint, refund bigint)
+     WHERE jobs.id = x.job_id AND jobs.fence = x.fence AND jobs.owner = x.owner
+       AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
+                       AND NOT w.unique_running AND NOT jobs.unique_running)
+     RETURNING jobs.id, queue",
+);
+
+/// Writes the ends of many runs. Whatever no longer holds its claim changes nothing and is counted as stale.
+pub async fn settle(tx: &mut Tx, now: Timestamp, acks: &[Ack]) -> Result<Settled> {
+    let (mut finals, mut backs, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for ack in acks {
+        sort(ack, now, &mut finals, &mut backs, &mut failed);
+    }
+    if !failed.is_empty() {
+        tx.execute(LOG, args![json(&failed)?, now]).await?;
+    }
+    let mut settled = Settled {
+        applied: finish(tx, now, &finals).await?,
+        ..Settled::default()
+    };
+    if !backs.is_empty() {
+        let returned: Vec<(String, String)> = tx.all(RETURN, args![json(&backs)?]).await?;
+        for (_, queue) in &returned {
+            Queue::parse(queue)
+                .into_iter()
+                .for_each(|queue| tx.wake(queue));
+        }
+        let returned: BTreeSet<String> = returned.into_iter().map(|row| row.0).collect();
+        settled.applied += u64::try_from(returned.len()).unwrap_or(0);
+        let left: Vec<_> = backs
+            .iter()
+            .filter(|back| !returned.contains(back.job_id))
+            .map(folded)
+            .collect();
+        settled.folded = finish(tx, now, &left).await?;
+        settled.applied += settled.folded;
+    }
+    settled.stale = u64::try_from(acks.len()).unwrap_or(0) - settled.applied;
+    Ok(settled)
+}
+
+async fn finish(tx: &mut Tx, now: Timestamp, finals: &[Final<'_>]) -> Result<u64> {
+    if finals.is_empty() {
+        return Ok(0);
+    }
+    let rows = json(finals)?;
+    let ended = tx.execute(FINISH, args![&rows, now]).await?;
+    tx.execute(FORGET, args![&rows]).await?;
+    Ok(ended)
+}
+
+fn folded<'a>(back: &Back<'a>) -> Final<'a> {
+    Final {
+        job_id: back.job_id,
+        fence: back.fence,
+        owner: back.owner,
+        state: "cancelled",
+        error: Some("folded into a waiting job with the same key".to_owned()),
+        report: None,
+    }
+}
+
+fn sort<'a>(
+    ack: &'a Ack,
+    now: Timestamp,
+    finals: &mut Vec<Final<'a>>,
+    backs: &mut Vec<Back<'a>>,
+    failed: &mut Vec<Failed<'a>>,
+) {
+    let (job_id, fence, owner) = (ack.id.as_str(), ack.fence, ack.owner.as_str());
+    let mut end = |state, error: Option<&str>, report| {
+        finals.push(Final {
+            job_id,
+            fence,
+            owner,
+            state,
+            error: error.map(clip),
+            report,
+        });
+    };
+    let mut back = |due_at: Timestamp, refund| {
+        backs.push(Back {
+            job_id,
+            fence,
+            owner,
+            due_at: due_at.0,
+            refund,
+        });
+    };
+    let mut log = |outcome, error: &str| {
+        failed.push(Failed {
+            job_id,
+            fence,
+            owner,
+            outcome,
+            error: clip(error),
+        });
+    };
+    match &ack.outcome {
+        Outcome::Completed { report } => end("completed", None, report.as_deref()),
+        Outcome::Cancelled { error } => end("cancelled", Some(error), None),
+        Outcome::Discarded { error } => {
+            log("discarded", error);
+            end("discarded", Some(error), None);
+        }
+        Outcome::Retry { due_at, error } => {
+            log("retry", error);
+            back(*due_at, 0);
+        }
+        Outcome::Snooze { due_at } => back(*due_at, 1),
+        Outcome::GivenBack => back(now, 1),
+    }
+}
+
+/// Keeps the beginning of a long error, where its cause stands.
+fn clip(error: &str) -> String {
+    error.chars().take(ERROR_CHARS_MAX).collect()
+}
+
+fn json<T: Serialize>(rows: &[T]) -> Result<String> {
+    Ok(serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(error.into()))?)
+}

@@ -1,0 +1,1 @@
+//! What people and the API do to jobs and queues.

@@ -1,0 +1,164 @@
+//! Claiming: waiting jobs become running ones, within the limits of their queue.
+
+use std::time::Duration;
+
+use super::Queue;
+use crate::{
+    args,
+    kernel::{
+        clock::Timestamp,
+        db::{Result, Sql, Tx},
+    },
+};
+
+/// A job as its worker holds it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Claimed {
+    /// `job_…`
+    pub id: String,
+    /// Whose job it is.
+    pub organization_id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its arguments as JSON.
+    pub args: String,
+    /// Lower runs first.
+    pub priority: i64,
+    /// When it became due.
+    pub due_at: Timestamp,
+    /// Which attempt this is, from 1.
+    pub attempt: i64,
+    /// The last attempt it may have.
+    pub max_attempts: i64,
+    /// Number of this claim; with id and owner it fences every acknowledgement.
+    pub fence: i64,
+    /// The process that claimed it.
+    pub owner: String,
+}
+
+/// Who claims, how many, for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The lane.
+    pub queue: Queue,
+    /// The process.
+    pub owner: &'a str,
+    /// How long the claim lasts unless it is renewed.
+    pub lease: Duration,
+    /// Free slots when no override is set.
+    pub free: i64,
+    /// Jobs of this lane that this process is running.
+    pub busy: i64,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// What a claim brought and what the queue's row says.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// The claimed jobs, in the order they should start.
+    pub jobs: Vec<Claimed>,
+    /// Whether more may be waiting: as many were found as were wanted.
+    pub more: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
+struct Control {
+    paused_at: Option<i64>,
+    concurrency: Option<i64>,
+    max_running: Option<i64>,
+    rate_per_second: Option<i64>,
+    tokens_milli: i64,
+    tokens_at: i64,
+}
+
+const CONTROL: Sql = Sql::both(
+    "SELECT paused_at, concurrency, max_running, rate_per_second, tokens_milli, tokens_at
+     FROM queues WHERE name = $1",
+);
+/// Cluster-wide limits are taken under the lock of the queue's row.
+const LOCK_CONTROL: Sql = Sql::split(
+    "SELECT paused_at, concurrency, max_running, rate_per_second, tokens_milli, tokens_at
+     FROM queues WHERE name = $1",
+    "SELECT paused_at, concurrency, max_running, rate_per_second, tokens_milli, tokens_at
+     FROM queues WHERE name = $1 FOR UPDATE",
+);
+const COUNT_RUNNING: Sql =
+    Sql::both("SELECT count(*) FROM jobs WHERE queue = $1 AND owner IS NOT NULL");
+const SPEND: Sql = Sql::both("UPDATE queues SET tokens_milli = $2, tokens_at = $3 WHERE name = $1");
+
+/// The materialised choice keeps PostgreSQL from running it again for each row of the update.
+const CLAIM: Sql = Sql::split(
+    "UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
+     WHERE id IN (
+         SELECT id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
+         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
+                  WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
+         ORDER BY priority, due_at, id LIMIT $5)
+     RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner",
+    "WITH chosen AS MATERIALIZED (
+         SELECT id AS chosen_id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
+         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
+                  WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
+         ORDER BY priority, due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
+     UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
+     FROM chosen WHERE id = chosen_id
+     RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner",
+);
+
+/// Claims what is due, as many as there are free slots and as the queue's row allows.
+pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Round> {
+    let name = claim.queue.as_str();
+    let mut control: Control = tx.optional(CONTROL, args![name]).await?.unwrap_or_default();
+    let limited = control.max_running.is_some() || control.rate_per_second.is_some();
+    if limited {
+        control = tx
+            .optional(LOCK_CONTROL, args![name])
+            .await?
+            .unwrap_or_default();
+    }
+    if control.paused_at.is_some() {
+        return Ok(Round::default());
+    }
+    let mut want = control
+        .concurrency
+        .map_or(claim.free, |slots| (slots - claim.busy).max(0));
+    if let Some(most) = control.max_running {
+        let (running,): (i64,) = tx.one(COUNT_RUNNING, args![name]).await?;
+        want = want.min((most - running).max(0));
+    }
+    let tokens = control
+        .rate_per_second
+        .map(|rate| tokens(&control, rate, claim.now));
+    want = want.min(tokens.map_or(i64::MAX, |milli| milli / 1000));
+    if want <= 0 {
+        return Ok(Round::default());
+    }
+    let lease_until = claim.now.plus(claim.lease);
+    let mut jobs: Vec<Claimed> = tx
+        .all(
+            CLAIM,
+            args![name, claim.now, claim.owner, lease_until, want],
+        )
+        .await?;
+    jobs.sort_unstable_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
+    let found = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
+    if let Some(milli) = tokens {
+        tx.execute(SPEND, args![name, milli - found * 1000, claim.now])
+            .await?;
+    }
+    Ok(Round {
+        more: found == want,
+        jobs,
+    })
+}
+
+/// What the bucket holds now, in thousandths of a job; it never holds more than one second's worth.
+fn tokens(control: &Control, rate: i64, now: Timestamp) -> i64 {
+    let elapsed = now.0.saturating_sub(control.tokens_at).max(0);
+    let gained = elapsed.saturating_mul(rate);
+    control
+        .tokens_milli
+        .saturating_add(gained)
+        .min(rate.saturating_mul(1000))
+}

@@ -1,0 +1,6 @@
+//! (filled next)
+
+use crate::kernel::Family;
+
+/// This family.
+pub const FAMILY: Family = Family { name: "sync", jobs: &[], schedules: &[], data: &[] };
