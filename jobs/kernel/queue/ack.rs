@@ -174,9 +174,9 @@ pub async fn settle(tx: &mut Tx, now: Timestamp, acks: &[Ack]) -> Result<Settled
     if !backs.is_empty() {
         let returned: Vec<(String, String)> = tx.all(RETURN, args![json(&backs)?]).await?;
         for (_, queue) in &returned {
-            Queue::parse(queue)
-                .into_iter()
-                .for_each(|queue| tx.wake(queue));
+            if let Some(queue) = Queue::parse(queue) {
+                tx.wake(queue);
+            }
         }
         let returned: BTreeSet<String> = returned.into_iter().map(|row| row.0).collect();
         settled.applied += u64::try_from(returned.len()).unwrap_or(0);
