@@ -92,6 +92,10 @@ pub(super) fn without_password(url: &str) -> (String, bool) {
     let Ok(mut parsed) = Url::parse(url) else {
         return (HIDDEN.to_owned(), true);
     };
+    // `postgres:u:p@h` is a URL as well, but one without a host: the password is in its path.
+    if url.contains('@') && !parsed.has_host() {
+        return (HIDDEN.to_owned(), true);
+    }
     // PostgreSQL's URLs may carry the password as a parameter, too.
     let in_query = parsed.query_pairs().any(|(name, _)| name.contains("pass"));
     let in_front = parsed.password().is_some();
@@ -132,6 +136,22 @@ mod tests {
             hidden("postgres://u:hush@h:port/d"),
             ("[hidden]".to_owned(), true)
         );
+    }
+
+    #[test]
+    fn what_is_no_url_is_hidden_whole() {
+        for wrong in [
+            "postgres:u:hush@h/d",
+            "u:hush@h/d",
+            "//u:hush@h/d",
+            "hush@h",
+        ] {
+            assert_eq!(
+                without_password(wrong),
+                ("[hidden]".to_owned(), true),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

@@ -16,7 +16,11 @@ const CONFIGURATION_BYTES_MAX: u64 = 1 << 20;
 
 /// Reads the named file, or the first that exists of those to search, into `layers`.
 pub(super) fn read(sources: &Sources, layers: &mut Layers) {
-    let found = sources.search.iter().find(|path| path.exists());
+    // A file that may not be looked at is taken, so that the refusal is seen.
+    let found = sources
+        .search
+        .iter()
+        .find(|path| path.try_exists().unwrap_or(true));
     let Some(path) = sources.file.as_ref().or(found) else {
         return;
     };

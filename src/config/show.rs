@@ -46,7 +46,7 @@ pub fn check(loaded: &Loaded) -> String {
         .as_ref()
         .map_or_else(|| "no file".to_owned(), |path| path.display().to_string());
     let mut text = format!(
-        "the configuration is good: {} keys from {file}, {} from the environment, {} from flags, \
+        "the configuration is good; keys: {} from {file}, {} from the environment, {} from flags, \
          {} by default; organizations: {}; schedules changed: {}",
         count(|origin| matches!(origin, Origin::File { .. })),
         count(|origin| matches!(origin, Origin::Environment { .. })),

@@ -50,7 +50,7 @@ fn check_counts_the_layers_and_lists_the_warnings() {
     let text = check(&given.load());
     let first = text.lines().next().unwrap();
     assert!(
-        first.starts_with("the configuration is good: 1 keys from /"),
+        first.starts_with("the configuration is good; keys: 1 from /"),
         "{first}"
     );
     assert!(
