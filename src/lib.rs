@@ -1,1 +1,3 @@
-//! x
+//! The shell of memberd: how it is reached and what it reaches.
+
+pub mod config;
