@@ -31,6 +31,7 @@ mod ids;
 mod job;
 pub mod limits;
 mod money;
+pub mod organizations;
 pub mod outbox;
 pub mod ports;
 pub mod queue;
