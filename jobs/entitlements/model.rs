@@ -223,12 +223,12 @@ pub fn transition(
 /// A price in a month: a year is 12 months, a week is 84/365 of a month and a day 12/365, Stripe's own proportions.
 /// Rounded down; used only to compare.
 pub fn monthly_amount(unit_amount: i64, quantity: i64, interval: &str, count: i64) -> i64 {
-    let total = i128::from(unit_amount) * i128::from(quantity);
+    let total = i128::from(unit_amount).saturating_mul(i128::from(quantity));
     let count = i128::from(count.max(1));
     let monthly = match interval {
         "year" => total / (12 * count),
-        "week" => total * 365 / (84 * count),
-        "day" => total * 365 / (12 * count),
+        "week" => total.saturating_mul(365) / (84 * count),
+        "day" => total.saturating_mul(365) / (12 * count),
         _ => total / count,
     };
     i64::try_from(monthly).unwrap_or(i64::MAX)
