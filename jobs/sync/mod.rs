@@ -24,6 +24,9 @@ mod reconcile_objects;
 pub mod store;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use backfill_objects::BackfillObjects;
 pub use fetch_object::FetchObject;
 pub use poll_events::PollEvents;
