@@ -1,0 +1,214 @@
+//! One kind of objects in memory: in order of creation, found by id or by indexed field.
+//!
+//! Objects are kept as their JSON text, because that is how they leave (a list is a concatenation)
+//! and it takes a fifth of the memory of a tree.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    sync::Arc,
+};
+
+/// A field that lists can filter by, and its value.
+pub(crate) type Key = (&'static str, String);
+
+/// One stored object.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Stripe's id.
+    pub(crate) id: String,
+    /// The object as it is answered.
+    pub(crate) json: Arc<str>,
+    /// Seconds since 1970; never smaller than the row's before it.
+    pub(crate) created: i64,
+    /// What lists can filter by.
+    pub(crate) keys: Vec<Key>,
+    /// Deleted: still retrieved (customers), never listed.
+    pub(crate) gone: bool,
+}
+
+/// A condition of a list.
+#[derive(Debug, Clone)]
+pub(crate) enum Filter {
+    /// The field has this value (the index answers).
+    Is(&'static str, String),
+    /// The field has one of these values.
+    AnyOf(&'static str, Vec<String>),
+    /// The field has none of these values.
+    NoneOf(&'static str, Vec<String>),
+}
+
+impl Filter {
+    fn holds(&self, row: &Row) -> bool {
+        let has = |field: &str, wanted: &str| {
+            row.keys.iter().any(|(name, value)| *name == field && value == wanted)
+        };
+        match self {
+            Self::Is(field, value) => has(field, value),
+            Self::AnyOf(field, values) => values.iter().any(|value| has(field, value)),
+            Self::NoneOf(field, values) => !values.iter().any(|value| has(field, value)),
+        }
+    }
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cursor {
+    /// At the newest row.
+    Newest,
+    /// After (older than) the row at this position.
+    After(usize),
+    /// Before (newer than) the row at this position.
+    Before(usize),
+}
+
+/// What a list asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    /// All must hold.
+    pub(crate) filters: Vec<Filter>,
+    /// Creation times to include, in seconds; the end is exclusive.
+    pub(crate) created: Range<i64>,
+    /// Where to start.
+    pub(crate) cursor: Cursor,
+    /// At most so many rows.
+    pub(crate) limit: usize,
+}
+
+/// One page, newest first.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The objects.
+    pub(crate) data: Vec<Arc<str>>,
+    /// Whether more rows follow in the direction of the cursor.
+    pub(crate) has_more: bool,
+}
+
+/// All objects of one kind in one account.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+    by_id: HashMap<String, usize>,
+    index: HashMap<Key, BTreeSet<usize>>,
+}
+
+impl Table {
+    /// Adds a row as the newest.
+    pub(crate) fn push(&mut self, row: Row) {
+        let at = self.rows.len();
+        for key in &row.keys {
+            self.index.entry(key.clone()).or_default().insert(at);
+        }
+        self.by_id.insert(row.id.clone(), at);
+        self.rows.push(row);
+    }
+
+    /// Replaces a row's JSON and keys; answers whether the id is known.
+    pub(crate) fn replace(&mut self, id: &str, json: Arc<str>, keys: Vec<Key>) -> bool {
+        let Some(&at) = self.by_id.get(id) else { return false };
+        for key in &self.rows[at].keys {
+            if let Some(set) = self.index.get_mut(key) {
+                set.remove(&at);
+            }
+        }
+        for key in &keys {
+            self.index.entry(key.clone()).or_default().insert(at);
+        }
+        self.rows[at].json = json;
+        self.rows[at].keys = keys;
+        true
+    }
+
+    /// Takes a row out of lists and indexes; its JSON becomes the tombstone.
+    pub(crate) fn bury(&mut self, id: &str, tombstone: Arc<str>) {
+        if self.replace(id, tombstone, Vec::new())
+            && let Some(&at) = self.by_id.get(id)
+        {
+            self.rows[at].gone = true;
+        }
+    }
+
+    /// Frees the JSON of rows created before `second`, from position `from` on; answers where it
+    /// stopped. The rows' ids and places stay.
+    pub(crate) fn empty_before(&mut self, second: i64, from: usize) -> usize {
+        let end = self.rows.partition_point(|row| row.created < second);
+        for row in self.rows.get_mut(from..end).unwrap_or_default() {
+            row.json = Arc::from("");
+        }
+        end.max(from)
+    }
+
+    /// The row of an id, deleted ones included.
+    pub(crate) fn get(&self, id: &str) -> Option<&Row> {
+        self.by_id.get(id).and_then(|&at| self.rows.get(at))
+    }
+
+    /// The place of an id in the order of creation.
+    pub(crate) fn position(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Every row ever made, oldest first.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The ids of live rows with this key, oldest first.
+    pub(crate) fn ids_with(&self, field: &'static str, value: &str) -> Vec<String> {
+        let positions = self.index.get(&(field, value.to_owned()));
+        positions.into_iter().flatten().map(|&at| self.rows[at].id.clone()).collect()
+    }
+
+    /// How many live rows have this key.
+    pub(crate) fn count_with(&self, field: &'static str, value: &str) -> usize {
+        self.index.get(&(field, value.to_owned())).map_or(0, BTreeSet::len)
+    }
+
+    /// One page of a list.
+    pub(crate) fn list(&self, query: &Query) -> Page {
+        let mut range = self.rows.partition_point(|row| row.created < query.created.start)
+            ..self.rows.partition_point(|row| row.created < query.created.end);
+        match query.cursor {
+            Cursor::Newest => {}
+            Cursor::After(at) => range.end = range.end.min(at),
+            Cursor::Before(at) => range.start = range.start.max(at + 1),
+        }
+        if range.is_empty() {
+            return Page { data: Vec::new(), has_more: false };
+        }
+        let backwards = matches!(query.cursor, Cursor::Before(_));
+        let fits = |at: &usize| {
+            let row = &self.rows[*at];
+            !row.gone && query.filters.iter().all(|filter| filter.holds(row))
+        };
+        // One more than asked for tells whether there are more.
+        let wanted = query.limit.saturating_add(1);
+        let mut found: Vec<usize> = match (self.smallest_index(&query.filters), backwards) {
+            (Some(Some(set)), true) => set.range(range).copied().filter(fits).take(wanted).collect(),
+            (Some(Some(set)), false) => {
+                set.range(range).rev().copied().filter(fits).take(wanted).collect()
+            }
+            (Some(None), _) => Vec::new(),
+            (None, true) => range.filter(fits).take(wanted).collect(),
+            (None, false) => range.rev().filter(fits).take(wanted).collect(),
+        };
+        let has_more = found.len() > query.limit;
+        found.truncate(query.limit);
+        if backwards {
+            found.reverse();
+        }
+        Page { data: found.iter().map(|&at| Arc::clone(&self.rows[at].json)).collect(), has_more }
+    }
+
+    /// The shortest index among the equality filters: `None` without one, `Some(None)` when a value
+    /// was never seen.
+    fn smallest_index(&self, filters: &[Filter]) -> Option<Option<&BTreeSet<usize>>> {
+        filters
+            .iter()
+            .filter_map(|filter| match filter {
+                Filter::Is(field, value) => Some(self.index.get(&(*field, value.clone()))),
+                Filter::AnyOf(..) | Filter::NoneOf(..) => None,
+            })
+            .min_by_key(|set| set.map_or(0, BTreeSet::len))
+    }
+}
