@@ -59,11 +59,6 @@ impl Kind {
         }
     }
 
-    /// The kind with this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
     /// The kind of an id, by its prefix.
     pub(crate) fn of_id(id: &str) -> Option<Self> {
         match id.split_once('_')?.0 {
@@ -101,7 +96,11 @@ impl Kind {
         }
         if self == Self::Subscription {
             let items = object["items"]["data"].as_array().into_iter().flatten();
-            keys.extend(items.filter_map(|item| item["price"]["id"].as_str()).map(|id| ("price", id.to_owned())));
+            keys.extend(
+                items
+                    .filter_map(|item| item["price"]["id"].as_str())
+                    .map(|id| ("price", id.to_owned())),
+            );
         }
         if self == Self::Invoice
             && let Some(id) = objects::invoice_subscription(object)
@@ -230,7 +229,8 @@ impl Account {
     /// The stored text of an object.
     pub(crate) fn answer(&self, kind: Kind, id: &str) -> Result<Arc<str>, ApiError> {
         let row = self.table(kind).get(id).filter(|row| !row.json.is_empty());
-        row.map(|row| Arc::clone(&row.json)).ok_or_else(|| ApiError::no_such(404, kind.name(), id, "id"))
+        row.map(|row| Arc::clone(&row.json))
+            .ok_or_else(|| ApiError::no_such(404, kind.name(), id, "id"))
     }
 
     /// Stores a new object and tells it.
@@ -252,8 +252,12 @@ impl Account {
     /// changed: nothing happens. Every change goes through here, so none is silent.
     pub(crate) fn change(&mut self, kind: Kind, object: &Value, event: &str) -> bool {
         let id = text_of(object, "id");
-        let Some(old) = self.read(kind, id) else { return false };
-        let Some(previous) = previous_attributes(&old, object) else { return false };
+        let Some(old) = self.read(kind, id) else {
+            return false;
+        };
+        let Some(previous) = previous_attributes(&old, object) else {
+            return false;
+        };
         self.put(kind, object);
         self.emit(event, object, Some(previous));
         true
@@ -264,7 +268,8 @@ impl Account {
     pub(crate) fn put(&mut self, kind: Kind, object: &Value) {
         let id = text_of(object, "id").to_owned();
         let keys = kind.keys(object);
-        self.table_mut(kind).replace(&id, Arc::from(object.to_string()), keys);
+        self.table_mut(kind)
+            .replace(&id, Arc::from(object.to_string()), keys);
     }
 
     /// Deletes an object: its last state goes into the event, a stub stays.
@@ -280,7 +285,11 @@ impl Account {
     /// Makes an event about an object as it is now.
     pub(crate) fn emit(&mut self, kind: &str, object: &Value, previous: Option<Value>) {
         let id = self.ids.long("evt_");
-        let pending = self.endpoints.iter().filter(|endpoint| endpoint.wants(kind)).count();
+        let pending = self
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.wants(kind))
+            .count();
         let mut event = json!({
             "id": id, "object": "event", "api_version": API_VERSION, "created": self.now,
             "data": {"object": object}, "livemode": false, "pending_webhooks": pending,
@@ -299,7 +308,11 @@ impl Account {
             gone: false,
         };
         self.table_mut(Kind::Event).push(row);
-        self.fresh.push(FreshEvent { id, kind: kind.to_owned(), body });
+        self.fresh.push(FreshEvent {
+            id,
+            kind: kind.to_owned(),
+            body,
+        });
     }
 
     /// Plans what happens at a second.

@@ -24,12 +24,20 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that runs with real time, `offset` seconds away from it.
     pub(crate) fn system(offset: i64) -> Self {
-        Self { base: Base::System, offset, latest: i64::MIN }
+        Self {
+            base: Base::System,
+            offset,
+            latest: i64::MIN,
+        }
     }
 
     /// A clock that stands still at `second` until it is moved.
     pub(crate) fn frozen(second: i64) -> Self {
-        Self { base: Base::Frozen(second), offset: 0, latest: i64::MIN }
+        Self {
+            base: Base::Frozen(second),
+            offset: 0,
+            latest: i64::MIN,
+        }
     }
 
     /// The virtual second it is now.
@@ -66,9 +74,14 @@ impl Clock {
 
 /// The machine's time in seconds since 1970. Signatures use it, because receivers compare it with
 /// their own clock.
-#[expect(clippy::disallowed_methods, reason = "the one place of the sandbox that reads real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the sandbox that reads real time"
+)]
 pub(crate) fn real_seconds() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since = std::time::SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -82,7 +95,10 @@ pub(crate) fn http_date(second: i64) -> String {
 
 /// RFC 3339 in UTC, for people who read the inspector.
 pub(crate) fn rfc3339(second: i64) -> String {
-    DateTime::from_timestamp(second, 0).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    DateTime::from_timestamp(second, 0)
+        .unwrap_or_default()
+        .format("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }
 
 #[cfg(test)]

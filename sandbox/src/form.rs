@@ -78,7 +78,11 @@ fn split_key(key: &str) -> Result<Vec<&str>, FormError> {
     }
     // `a[][b]` would need to guess where one element ends and the next begins.
     let hole = path[..path.len() - 1].iter().any(|part| part.is_empty());
-    if hole || path.len() > MAX_DEPTH { Err(bad()) } else { Ok(path) }
+    if hole || path.len() > MAX_DEPTH {
+        Err(bad())
+    } else {
+        Ok(path)
+    }
 }
 
 /// Puts one value at its path; `None` when a value stands where a group is needed or the reverse.
@@ -95,7 +99,9 @@ fn insert(map: &mut Map<String, Value>, path: &[&str], value: String) -> Option<
             Some(())
         }
         [name, rest @ ..] => {
-            let group = map.entry(*name).or_insert_with(|| Value::Object(Map::new()));
+            let group = map
+                .entry(*name)
+                .or_insert_with(|| Value::Object(Map::new()));
             insert(group.as_object_mut()?, rest, value)
         }
     }
@@ -118,7 +124,10 @@ mod tests {
             read("customer=cus_1&items[0][price]=p1&items[0][quantity]=2&items[1][price]=p2"),
             json!({"customer": "cus_1", "items": {"0": {"price": "p1", "quantity": "2"}, "1": {"price": "p2"}}})
         );
-        assert_eq!(read("types[]=a&types[]=b&created[gte]=5"), json!({"types": ["a", "b"], "created": {"gte": "5"}}));
+        assert_eq!(
+            read("types[]=a&types[]=b&created[gte]=5"),
+            json!({"types": ["a", "b"], "created": {"gte": "5"}})
+        );
     }
 
     #[test]
@@ -138,7 +147,10 @@ mod tests {
             ("a[b=1", FormError::Brackets("a[b".to_owned())),
             ("a[b]c=1", FormError::Brackets("a[b]c".to_owned())),
             ("a[][b]=1", FormError::Brackets("a[][b]".to_owned())),
-            ("a[1][2][3][4][5][6][7][8]=1", FormError::Brackets("a[1][2][3][4][5][6][7][8]".to_owned())),
+            (
+                "a[1][2][3][4][5][6][7][8]=1",
+                FormError::Brackets("a[1][2][3][4][5][6][7][8]".to_owned()),
+            ),
             ("a=1&a[b]=2", FormError::Conflict("a[b]".to_owned())),
             ("a[b]=2&a=1", FormError::Conflict("a".to_owned())),
         ] {

@@ -18,7 +18,9 @@ pub(crate) struct Ids {
 impl Ids {
     /// A stream of its own for every `purpose`, so that one stream's use never moves another's.
     pub(crate) fn new(seed: u64, purpose: &str) -> Self {
-        Self { rng: stream(seed, purpose) }
+        Self {
+            rng: stream(seed, purpose),
+        }
     }
 
     /// `prefix` plus 14 characters, as `cus_QXg1o8vcGmoR32`.
@@ -61,6 +63,9 @@ mod tests {
         assert_ne!(take(7, "a"), take(7, "b"));
         assert_ne!(take(7, "a"), take(8, "a"));
         assert_eq!(take(7, "a").len(), "cus_QXg1o8vcGmoR32".len());
-        assert_eq!(Ids::new(7, "a").long("sub_").len(), "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw".len());
+        assert_eq!(
+            Ids::new(7, "a").long("sub_").len(),
+            "sub_1Pgc6rB7WZ01zgkWNy0Cn5nw".len()
+        );
     }
 }

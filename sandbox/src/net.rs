@@ -54,7 +54,13 @@ impl Listener for CuttableListener {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "could not set TCP_NODELAY");
                     }
-                    return (Cuttable { stream, left: Arc::new(AtomicU64::new(UNCUT)) }, peer);
+                    return (
+                        Cuttable {
+                            stream,
+                            left: Arc::new(AtomicU64::new(UNCUT)),
+                        },
+                        peer,
+                    );
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
@@ -96,7 +102,8 @@ impl Cuttable {
         let spent = u64::try_from(written).unwrap_or(UNCUT);
         let left = self.left.load(Ordering::Acquire);
         if left != UNCUT {
-            self.left.store(left.saturating_sub(spent), Ordering::Release);
+            self.left
+                .store(left.saturating_sub(spent), Ordering::Release);
         }
     }
 }

@@ -36,17 +36,25 @@ pub(crate) enum Filter {
     AnyOf(&'static str, Vec<String>),
     /// The field has none of these values.
     NoneOf(&'static str, Vec<String>),
+    /// The field begins so.
+    Starts(&'static str, String),
 }
 
 impl Filter {
     fn holds(&self, row: &Row) -> bool {
         let has = |field: &str, wanted: &str| {
-            row.keys.iter().any(|(name, value)| *name == field && value == wanted)
+            row.keys
+                .iter()
+                .any(|(name, value)| *name == field && value == wanted)
         };
         match self {
             Self::Is(field, value) => has(field, value),
             Self::AnyOf(field, values) => values.iter().any(|value| has(field, value)),
             Self::NoneOf(field, values) => !values.iter().any(|value| has(field, value)),
+            Self::Starts(field, prefix) => row
+                .keys
+                .iter()
+                .any(|(name, value)| name == field && value.starts_with(prefix.as_str())),
         }
     }
 }
@@ -105,7 +113,9 @@ impl Table {
 
     /// Replaces a row's JSON and keys; answers whether the id is known.
     pub(crate) fn replace(&mut self, id: &str, json: Arc<str>, keys: Vec<Key>) -> bool {
-        let Some(&at) = self.by_id.get(id) else { return false };
+        let Some(&at) = self.by_id.get(id) else {
+            return false;
+        };
         for key in &self.rows[at].keys {
             if let Some(set) = self.index.get_mut(key) {
                 set.remove(&at);
@@ -156,25 +166,38 @@ impl Table {
     /// The ids of live rows with this key, oldest first.
     pub(crate) fn ids_with(&self, field: &'static str, value: &str) -> Vec<String> {
         let positions = self.index.get(&(field, value.to_owned()));
-        positions.into_iter().flatten().map(|&at| self.rows[at].id.clone()).collect()
+        positions
+            .into_iter()
+            .flatten()
+            .map(|&at| self.rows[at].id.clone())
+            .collect()
     }
 
     /// How many live rows have this key.
     pub(crate) fn count_with(&self, field: &'static str, value: &str) -> usize {
-        self.index.get(&(field, value.to_owned())).map_or(0, BTreeSet::len)
+        self.index
+            .get(&(field, value.to_owned()))
+            .map_or(0, BTreeSet::len)
     }
 
     /// One page of a list.
     pub(crate) fn list(&self, query: &Query) -> Page {
-        let mut range = self.rows.partition_point(|row| row.created < query.created.start)
-            ..self.rows.partition_point(|row| row.created < query.created.end);
+        let mut range = self
+            .rows
+            .partition_point(|row| row.created < query.created.start)
+            ..self
+                .rows
+                .partition_point(|row| row.created < query.created.end);
         match query.cursor {
             Cursor::Newest => {}
             Cursor::After(at) => range.end = range.end.min(at),
             Cursor::Before(at) => range.start = range.start.max(at + 1),
         }
         if range.is_empty() {
-            return Page { data: Vec::new(), has_more: false };
+            return Page {
+                data: Vec::new(),
+                has_more: false,
+            };
         }
         let backwards = matches!(query.cursor, Cursor::Before(_));
         let fits = |at: &usize| {
@@ -184,10 +207,19 @@ impl Table {
         // One more than asked for tells whether there are more.
         let wanted = query.limit.saturating_add(1);
         let mut found: Vec<usize> = match (self.smallest_index(&query.filters), backwards) {
-            (Some(Some(set)), true) => set.range(range).copied().filter(fits).take(wanted).collect(),
-            (Some(Some(set)), false) => {
-                set.range(range).rev().copied().filter(fits).take(wanted).collect()
-            }
+            (Some(Some(set)), true) => set
+                .range(range)
+                .copied()
+                .filter(fits)
+                .take(wanted)
+                .collect(),
+            (Some(Some(set)), false) => set
+                .range(range)
+                .rev()
+                .copied()
+                .filter(fits)
+                .take(wanted)
+                .collect(),
             (Some(None), _) => Vec::new(),
             (None, true) => range.filter(fits).take(wanted).collect(),
             (None, false) => range.rev().filter(fits).take(wanted).collect(),
@@ -197,7 +229,13 @@ impl Table {
         if backwards {
             found.reverse();
         }
-        Page { data: found.iter().map(|&at| Arc::clone(&self.rows[at].json)).collect(), has_more }
+        Page {
+            data: found
+                .iter()
+                .map(|&at| Arc::clone(&self.rows[at].json))
+                .collect(),
+            has_more,
+        }
     }
 
     /// The shortest index among the equality filters: `None` without one, `Some(None)` when a value
@@ -207,7 +245,7 @@ impl Table {
             .iter()
             .filter_map(|filter| match filter {
                 Filter::Is(field, value) => Some(self.index.get(&(*field, value.clone()))),
-                Filter::AnyOf(..) | Filter::NoneOf(..) => None,
+                _ => None,
             })
             .min_by_key(|set| set.map_or(0, BTreeSet::len))
     }

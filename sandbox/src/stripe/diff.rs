@@ -10,7 +10,10 @@ const WHOLE: [&str; 2] = ["items", "lines"];
 pub(crate) fn previous_attributes(old: &Value, new: &Value) -> Option<Value> {
     let (old, new) = (old.as_object()?, new.as_object()?);
     let mut changed = Map::new();
-    for key in old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))) {
+    for key in old
+        .keys()
+        .chain(new.keys().filter(|key| !old.contains_key(*key)))
+    {
         let before = old.get(key).unwrap_or(&Value::Null);
         let after = new.get(key).unwrap_or(&Value::Null);
         if before == after {
@@ -35,7 +38,8 @@ mod tests {
     #[test]
     fn only_changed_fields_are_listed_with_their_old_values() {
         let old = json!({"a": 1, "b": {"x": 1, "y": 2}, "c": null, "items": {"data": [1], "n": 1}});
-        let new = json!({"a": 1, "b": {"x": 5, "y": 2, "z": 3}, "c": 4, "items": {"data": [2], "n": 1}});
+        let new =
+            json!({"a": 1, "b": {"x": 5, "y": 2, "z": 3}, "c": 4, "items": {"data": [2], "n": 1}});
         assert_eq!(
             previous_attributes(&old, &new),
             Some(json!({"b": {"x": 1, "z": null}, "c": null, "items": {"data": [1], "n": 1}}))

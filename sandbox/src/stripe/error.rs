@@ -31,17 +31,28 @@ impl ApiError {
 
     /// 400: a parameter has a value of the wrong form.
     pub(crate) fn bad_value(code: &'static str, param: &str, message: impl Into<String>) -> Self {
-        Self { code: Some(code), ..Self::invalid(param, message) }
+        Self {
+            code: Some(code),
+            ..Self::invalid(param, message)
+        }
     }
 
     /// 400: a required parameter is absent.
     pub(crate) fn missing(param: &str) -> Self {
-        Self::bad_value("parameter_missing", param, format!("missing required param: {param}"))
+        Self::bad_value(
+            "parameter_missing",
+            param,
+            format!("missing required param: {param}"),
+        )
     }
 
     /// 400: a parameter that this route does not have.
     pub(crate) fn unknown(param: &str) -> Self {
-        Self::bad_value("parameter_unknown", param, format!("received unknown parameter: {param}"))
+        Self::bad_value(
+            "parameter_unknown",
+            param,
+            format!("received unknown parameter: {param}"),
+        )
     }
 
     /// 404 in a path, 400 in a parameter: an id that does not exist in this account.
@@ -54,13 +65,19 @@ impl ApiError {
 
     /// 404: no such route.
     pub(crate) fn no_route(method: &str, path: &str) -> Self {
-        Self { status: 404, ..Self::invalid("", format!("unrecognized request URL ({method}: {path})")) }
+        Self {
+            status: 404,
+            ..Self::invalid("", format!("unrecognized request URL ({method}: {path})"))
+        }
     }
 
     /// 401: no key, or a key nobody knows.
     pub(crate) fn unauthorized() -> Self {
         let message = "no valid API key: send one of the sandbox's secret keys as bearer token";
-        Self { status: 401, ..Self::invalid("", message) }
+        Self {
+            status: 401,
+            ..Self::invalid("", message)
+        }
     }
 
     /// 402: the customer's card was declined.
@@ -85,7 +102,12 @@ impl ApiError {
 
     /// An error of the idempotency layer.
     pub(crate) fn idempotency(status: u16, code: Option<&'static str>, message: &str) -> Self {
-        Self { status, kind: "idempotency_error", code, ..Self::invalid("", message) }
+        Self {
+            status,
+            kind: "idempotency_error",
+            code,
+            ..Self::invalid("", message)
+        }
     }
 
     /// An error that a fault asked for.
@@ -93,8 +115,16 @@ impl ApiError {
         if status == 429 {
             return Self::rate_limited();
         }
-        let kind = if status >= 500 { "api_error" } else { "invalid_request_error" };
-        Self { status, kind, ..Self::invalid("", "a fault injected by the sandbox") }
+        let kind = if status >= 500 {
+            "api_error"
+        } else {
+            "invalid_request_error"
+        };
+        Self {
+            status,
+            kind,
+            ..Self::invalid("", "a fault injected by the sandbox")
+        }
     }
 
     /// The body of the answer.
@@ -106,7 +136,10 @@ impl ApiError {
         });
         if let Some(code) = self.code {
             error["code"] = json!(code);
-            error["doc_url"] = json!(format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-")));
+            error["doc_url"] = json!(format!(
+                "https://stripe.com/docs/error-codes/{}",
+                code.replace('_', "-")
+            ));
         }
         if let Some(param) = &self.param {
             error["param"] = json!(param);

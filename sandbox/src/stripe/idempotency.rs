@@ -54,7 +54,11 @@ impl Idempotency {
     /// Takes the key for a request, or says why not.
     pub(crate) fn claim(&mut self, key: &str, print: Print, now: i64) -> Result<Claim, ApiError> {
         self.sweep(now);
-        match self.entries.get(key).filter(|entry| now - entry.since < RETENTION) {
+        match self
+            .entries
+            .get(key)
+            .filter(|entry| now - entry.since < RETENTION)
+        {
             Some(entry) if entry.print != print => Err(ApiError::idempotency(
                 400,
                 None,
@@ -65,11 +69,21 @@ impl Idempotency {
                 Some("idempotency_key_in_use"),
                 "the first request with this idempotency key is still at work: try again later",
             )),
-            Some(Entry { reply: Some(reply), .. }) => {
-                Ok(Claim::Answer(Reply { replayed: true, ..reply.clone() }))
-            }
+            Some(Entry {
+                reply: Some(reply), ..
+            }) => Ok(Claim::Answer(Reply {
+                replayed: true,
+                ..reply.clone()
+            })),
             None => {
-                self.entries.insert(key.to_owned(), Entry { print, since: now, reply: None });
+                self.entries.insert(
+                    key.to_owned(),
+                    Entry {
+                        print,
+                        since: now,
+                        reply: None,
+                    },
+                );
                 Ok(Claim::Work)
             }
         }
@@ -81,18 +95,29 @@ impl Idempotency {
         if matches!(reply.status, 400 | 401 | 403 | 404 | 409 | 429) {
             self.entries.remove(key);
         } else if let Some(entry) = self.entries.get_mut(key) {
-            entry.reply = Some(Reply { body: Arc::clone(&reply.body), ..reply.clone() });
+            entry.reply = Some(Reply {
+                body: Arc::clone(&reply.body),
+                ..reply.clone()
+            });
         }
     }
 
     /// Keeps any answer under a key, as Stripe does with errors of a request that had begun.
     pub(crate) fn keep(&mut self, key: &str, print: Print, reply: Reply, now: i64) {
-        self.entries.insert(key.to_owned(), Entry { print, since: now, reply: Some(reply) });
+        self.entries.insert(
+            key.to_owned(),
+            Entry {
+                print,
+                since: now,
+                reply: Some(reply),
+            },
+        );
     }
 
     fn sweep(&mut self, now: i64) {
         if self.until_sweep == 0 {
-            self.entries.retain(|_, entry| now - entry.since < RETENTION);
+            self.entries
+                .retain(|_, entry| now - entry.since < RETENTION);
             self.until_sweep = SWEEP_EVERY;
         }
         self.until_sweep -= 1;

@@ -25,7 +25,11 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub(crate) fn new(per_second: u32) -> Self {
-        Self { per_second, tokens: f64::from(per_second), filled: None }
+        Self {
+            per_second,
+            tokens: f64::from(per_second),
+            filled: None,
+        }
     }
 
     /// Requests per second.
@@ -36,7 +40,9 @@ impl Bucket {
     /// Takes one request out; `false` when none is left.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let rate = f64::from(self.per_second);
-        let since = self.filled.map_or(0.0, |then| now.saturating_duration_since(then).as_secs_f64());
+        let since = self.filled.map_or(0.0, |then| {
+            now.saturating_duration_since(then).as_secs_f64()
+        });
         self.filled = Some(now);
         self.tokens = (self.tokens + since * rate).min(rate);
         let there = self.tokens >= 1.0;
@@ -58,7 +64,10 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { read: Bucket::new(DEFAULT_RATE), write: Bucket::new(DEFAULT_RATE) }
+        Self {
+            read: Bucket::new(DEFAULT_RATE),
+            write: Bucket::new(DEFAULT_RATE),
+        }
     }
 }
 

@@ -26,7 +26,9 @@ pub(crate) fn page(
         None => Ok(None),
         Some(id) => {
             let position = table.position(id);
-            position.map(Some).ok_or_else(|| ApiError::no_such(400, kind.name(), id, key))
+            position
+                .map(Some)
+                .ok_or_else(|| ApiError::no_such(400, kind.name(), id, key))
         }
     };
     let cursor = match (place("starting_after")?, place("ending_before")?) {
@@ -41,14 +43,28 @@ pub(crate) fn page(
         }
     };
     let limit = params.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
-    let limit = usize::try_from(limit).ok().filter(|_| (1..=MAX_LIMIT).contains(&limit)).ok_or_else(
-        || ApiError::invalid("limit", format!("limit must be between 1 and {MAX_LIMIT}, not {limit}")),
-    )?;
+    let limit = usize::try_from(limit)
+        .ok()
+        .filter(|_| (1..=MAX_LIMIT).contains(&limit))
+        .ok_or_else(|| {
+            ApiError::invalid(
+                "limit",
+                format!("limit must be between 1 and {MAX_LIMIT}, not {limit}"),
+            )
+        })?;
     let mut created = created(params)?;
     if kind == Kind::Event {
         created.start = created.start.max(account.oldest_event());
     }
-    Ok(render(url, &table.list(&Query { filters, created, cursor, limit })))
+    Ok(render(
+        url,
+        &table.list(&Query {
+            filters,
+            created,
+            cursor,
+            limit,
+        }),
+    ))
 }
 
 /// `created=5`, `created[gt]`, `[gte]`, `[lt]`, `[lte]`.

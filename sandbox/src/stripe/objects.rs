@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::account::text_of;
 
-
 /// A customer before its parameters are laid over it.
 pub(crate) fn customer(id: &str, now: i64) -> Value {
     let prefix: String = id.chars().rev().take(8).collect::<String>().to_uppercase();
@@ -61,7 +60,13 @@ fn plan(price: &Value) -> Value {
 }
 
 /// An item of a subscription; its period is set by billing.
-pub(crate) fn subscription_item(id: &str, subscription: &str, price: &Value, quantity: i64, now: i64) -> Value {
+pub(crate) fn subscription_item(
+    id: &str,
+    subscription: &str,
+    price: &Value,
+    quantity: i64,
+    now: i64,
+) -> Value {
     json!({
         "id": id, "object": "subscription_item", "billing_thresholds": null, "created": now,
         "current_period_end": now, "current_period_start": now, "discounts": [], "metadata": {},
@@ -108,7 +113,13 @@ pub(crate) fn subscription(id: &str, customer: &str, now: i64) -> Value {
 }
 
 /// A draft invoice of a subscription.
-pub(crate) fn invoice(id: &str, customer: &Value, subscription: &Value, reason: &str, now: i64) -> Value {
+pub(crate) fn invoice(
+    id: &str,
+    customer: &Value,
+    subscription: &Value,
+    reason: &str,
+    now: i64,
+) -> Value {
     let (customer_id, subscription_id) = (text_of(customer, "id"), text_of(subscription, "id"));
     let mut invoice = json!({
         "id": id, "object": "invoice", "account_country": "US", "account_name": "Sandbox",

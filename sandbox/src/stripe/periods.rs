@@ -20,7 +20,9 @@ impl Interval {
     /// The interval of a recurring price, monthly when it has none.
     pub(crate) fn of_price(price: &Value) -> Self {
         let recurring = &price["recurring"];
-        let count = recurring["interval_count"].as_u64().and_then(|count| u32::try_from(count).ok());
+        let count = recurring["interval_count"]
+            .as_u64()
+            .and_then(|count| u32::try_from(count).ok());
         let count = count.unwrap_or(1).max(1);
         match recurring["interval"].as_str() {
             Some("day") => Self::Days(count),
@@ -70,8 +72,14 @@ mod tests {
         let anchor = second("2026-01-31T10:00:00Z");
         let february = Interval::Months(1).next(anchor, anchor);
         assert_eq!(february, second("2026-02-28T10:00:00Z"));
-        assert_eq!(Interval::Months(1).next(anchor, february), second("2026-03-31T10:00:00Z"));
-        assert_eq!(Interval::Months(12).next(anchor, anchor), second("2027-01-31T10:00:00Z"));
+        assert_eq!(
+            Interval::Months(1).next(anchor, february),
+            second("2026-03-31T10:00:00Z")
+        );
+        assert_eq!(
+            Interval::Months(12).next(anchor, anchor),
+            second("2027-01-31T10:00:00Z")
+        );
         assert_eq!(Interval::Days(7).next(anchor, anchor), anchor + 7 * DAY);
     }
 
