@@ -78,8 +78,7 @@ impl Kind {
             Self::Customer => &["email"],
             Self::Product => &["active"],
             Self::Price => &["active", "product", "type", "lookup_key", "currency"],
-            Self::Subscription => &["customer", "status", "collection_method"],
-            Self::Invoice => &["customer", "status", "collection_method"],
+            Self::Subscription | Self::Invoice => &["customer", "status", "collection_method"],
             Self::Event => &["type"],
         }
     }

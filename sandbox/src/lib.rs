@@ -21,7 +21,6 @@ mod form;
 mod ids;
 mod inspector;
 mod log;
-mod names;
 mod net;
 mod scenario;
 pub mod signature;
@@ -158,6 +157,13 @@ pub async fn serve(
 
 /// The client that delivers.
 fn client() -> anyhow::Result<reqwest::Client> {
+    // reqwest wants a TLS provider even for plain http; somebody may have installed one already.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("a TLS provider is already installed");
+    }
     reqwest::Client::builder()
         .pool_idle_timeout(IDLE_CONNECTION)
         .no_proxy()

@@ -11,7 +11,10 @@ use crate::{
     ids::stream,
     state::Shared,
     stripe::error::ApiError,
-    world::{Catalog, call, edit, join, subscribe},
+    world::{
+        catalog::Catalog,
+        members::{call, edit, join, subscribe},
+    },
 };
 
 /// The most events of one busy day.
@@ -138,7 +141,7 @@ fn active_of(
         Some(id) => account.live(Kind::Customer, id, "member")?,
         None => join(account, rng, None)?,
     };
-    subscribe(account, &customer, &[cheapest(catalog)], json!({}))
+    subscribe(account, &customer, &[catalog.monthly(0)], json!({}))
 }
 
 fn active(
@@ -171,10 +174,6 @@ fn active(
         }
     }
     Ok(None)
-}
-
-fn cheapest(catalog: &Catalog) -> &str {
-    catalog.monthly.first().map_or("", String::as_str)
 }
 
 /// Moves a subscription's first item up or down the tiers (round at the ends), keeping the interval.
@@ -235,7 +234,7 @@ fn whole_life(
         Some(id) => account.live(Kind::Customer, id, "member")?,
         None => join(account, rng, None)?,
     };
-    let subscription = subscribe(account, &customer, &[cheapest(catalog)], json!({}))?;
+    let subscription = subscribe(account, &customer, &[catalog.monthly(0)], json!({}))?;
     edit(
         account,
         "subscriptions",
@@ -287,8 +286,7 @@ fn something(
         let customer = join(account, rng, None)?;
         if roll < 15 {
             let tier = rng.random_range(0..catalog.monthly.len().max(1));
-            let price = catalog.monthly.get(tier).map_or("", String::as_str);
-            subscribe(account, &customer, &[price], json!({}))?;
+            subscribe(account, &customer, &[catalog.monthly(tier)], json!({}))?;
         }
         return Ok(text_of(&customer, "id").to_owned());
     }

@@ -83,6 +83,9 @@ pub(crate) struct Query {
     pub(crate) limit: usize,
 }
 
+/// The positions of a value that no row has.
+static NOWHERE: BTreeSet<usize> = BTreeSet::new();
+
 /// One page, newest first.
 #[derive(Debug)]
 pub(crate) struct Page {
@@ -206,21 +209,20 @@ impl Table {
         };
         // One more than asked for tells whether there are more.
         let wanted = query.limit.saturating_add(1);
-        let mut found: Vec<usize> = match (self.smallest_index(&query.filters), backwards) {
-            (Some(Some(set)), true) => set
+        let mut found: Vec<usize> = match (self.rarest(&query.filters), backwards) {
+            (Some(set), true) => set
                 .range(range)
                 .copied()
                 .filter(fits)
                 .take(wanted)
                 .collect(),
-            (Some(Some(set)), false) => set
+            (Some(set), false) => set
                 .range(range)
                 .rev()
                 .copied()
                 .filter(fits)
                 .take(wanted)
                 .collect(),
-            (Some(None), _) => Vec::new(),
             (None, true) => range.filter(fits).take(wanted).collect(),
             (None, false) => range.rev().filter(fits).take(wanted).collect(),
         };
@@ -238,15 +240,14 @@ impl Table {
         }
     }
 
-    /// The shortest index among the equality filters: `None` without one, `Some(None)` when a value
-    /// was never seen.
-    fn smallest_index(&self, filters: &[Filter]) -> Option<Option<&BTreeSet<usize>>> {
-        filters
-            .iter()
-            .filter_map(|filter| match filter {
-                Filter::Is(field, value) => Some(self.index.get(&(*field, value.clone()))),
-                _ => None,
-            })
-            .min_by_key(|set| set.map_or(0, BTreeSet::len))
+    /// The positions under the rarest of the equality filters; `None` without such a filter.
+    fn rarest(&self, filters: &[Filter]) -> Option<&BTreeSet<usize>> {
+        let sets = filters.iter().filter_map(|filter| match filter {
+            Filter::Is(field, value) => {
+                Some(self.index.get(&(*field, value.clone())).unwrap_or(&NOWHERE))
+            }
+            _ => None,
+        });
+        sets.min_by_key(|set| set.len())
     }
 }

@@ -94,8 +94,8 @@ pub(super) async fn chaos(Extract(shared): Extract<Arc<Shared>>, body: Bytes) ->
     let (before, counts) = {
         let mut state = shared.lock();
         state.hooks.send_window();
-        let stats = &state.hooks.stats;
-        let counts = [stats.planned, stats.duplicated, stats.dropped];
+        let counted = &state.hooks.stats;
+        let counts = [counted.planned, counted.duplicated, counted.dropped];
         (std::mem::replace(&mut state.hooks.chaos, knobs), counts)
     };
     let Some(script) = script else {
@@ -108,11 +108,11 @@ pub(super) async fn chaos(Extract(shared): Extract<Arc<Shared>>, body: Bytes) ->
     let mut state = shared.lock();
     state.hooks.chaos = before;
     let mut played = played?;
-    let stats = &state.hooks.stats;
+    let counted = &state.hooks.stats;
     played["chaos"] = knobs_json(knobs);
-    played["deliveries"] = json!(stats.planned.saturating_sub(counts[0]));
-    played["duplicated"] = json!(stats.duplicated.saturating_sub(counts[1]));
-    played["dropped"] = json!(stats.dropped.saturating_sub(counts[2]));
+    played["deliveries"] = json!(counted.planned.saturating_sub(counts[0]));
+    played["duplicated"] = json!(counted.duplicated.saturating_sub(counts[1]));
+    played["dropped"] = json!(counted.dropped.saturating_sub(counts[2]));
     Ok(answer(StatusCode::OK, &played))
 }
 

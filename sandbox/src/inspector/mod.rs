@@ -160,13 +160,13 @@ async fn overview(Extract(shared): Extract<Arc<Shared>>) -> String {
             account.endpoints.len()
         );
     }
-    let stats = &state.hooks.stats;
+    let deliveries = &state.hooks.stats;
     let _ = writeln!(
         text,
         "API requests {}, deliveries {} done, {} pending\n\ninspector",
         state.log.total(),
-        stats.delivered,
-        stats.pending()
+        deliveries.delivered,
+        deliveries.pending()
     );
     for (route, about) in GUIDE {
         let _ = writeln!(text, "  {route:<40} {about}");

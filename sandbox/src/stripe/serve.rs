@@ -55,7 +55,7 @@ pub(crate) async fn handle(
     state.note(&call, &reply);
     let now = state.clock.now();
     drop(state);
-    respond(&call, reply, now)
+    respond(&call, &reply, now)
 }
 
 /// Begins and finishes a request in one go.
@@ -128,7 +128,7 @@ fn secret(headers: &HeaderMap) -> Option<String> {
         .map(|key| key.trim().to_owned())
 }
 
-fn respond(call: &Call, reply: Reply, now: i64) -> Response {
+fn respond(call: &Call, reply: &Reply, now: i64) -> Response {
     let mut response = Response::new(Body::from(Bytes::from(reply.body.as_bytes().to_vec())));
     // Status 0 belongs to a connection that is already cut.
     *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or_default();

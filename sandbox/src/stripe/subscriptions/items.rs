@@ -101,22 +101,7 @@ pub(crate) fn apply(
         }
         let mut item = match at {
             Some(at) => items.remove(at),
-            None => {
-                let price = price(account, &group)?
-                    .ok_or_else(|| ApiError::missing(&group.name("price")))?;
-                let mut item = objects::subscription_item(
-                    &account.ids.short("si_"),
-                    &id,
-                    &price,
-                    1,
-                    account.now,
-                );
-                if let Some((start, end)) = period {
-                    item["current_period_start"] = json!(start);
-                    item["current_period_end"] = json!(end);
-                }
-                item
-            }
+            None => new_item(account, &id, &group, period)?,
         };
         edit(account, &mut item, &group)?;
         items.insert(at.unwrap_or(items.len()), item);
@@ -126,6 +111,23 @@ pub(crate) fn apply(
     subscription["items"]["total_count"] = json!(items.len());
     subscription["items"]["data"] = json!(items);
     Ok(())
+}
+
+/// An item for a price, in the period that the other items are in.
+fn new_item(
+    account: &mut Account,
+    subscription: &str,
+    group: &Params,
+    period: Option<(i64, i64)>,
+) -> Result<Value, ApiError> {
+    let price = price(account, group)?.ok_or_else(|| ApiError::missing(&group.name("price")))?;
+    let id = account.ids.short("si_");
+    let mut item = objects::subscription_item(&id, subscription, &price, 1, account.now);
+    if let Some((start, end)) = period {
+        item["current_period_start"] = json!(start);
+        item["current_period_end"] = json!(end);
+    }
+    Ok(item)
 }
 
 fn edit(account: &Account, item: &mut Value, group: &Params) -> Result<(), ApiError> {

@@ -90,19 +90,16 @@ pub(crate) fn create(
 /// Sets the trial, or the first period.
 fn begin(account: &Account, subscription: &mut Value, params: &Params) -> Result<(), ApiError> {
     let now = account.now;
-    match trial_end(params, now)? {
-        Some(end) => {
-            subscription["status"] = json!("trialing");
-            subscription["trial_start"] = json!(now);
-            subscription["trial_end"] = json!(end);
-            subscription["billing_cycle_anchor"] = json!(end);
-            items::set_period(subscription, now, end);
-        }
-        None => {
-            let end = items::interval(subscription).next(now, now);
-            items::set_period(subscription, now, end);
-        }
-    }
+    let end = if let Some(end) = trial_end(params, now)? {
+        subscription["status"] = json!("trialing");
+        subscription["trial_start"] = json!(now);
+        subscription["trial_end"] = json!(end);
+        subscription["billing_cycle_anchor"] = json!(end);
+        end
+    } else {
+        items::interval(subscription).next(now, now)
+    };
+    items::set_period(subscription, now, end);
     Ok(())
 }
 

@@ -59,8 +59,8 @@ fn follow(
     mut subscription: Value,
     params: &Params,
 ) -> Result<(), ApiError> {
-    let charged = ["active", "past_due"].contains(&text_of(&subscription, "status"));
-    if charged && items::interval(before) != items::interval(&subscription) {
+    let billable = ["active", "past_due"].contains(&text_of(&subscription, "status"));
+    if billable && items::interval(before) != items::interval(&subscription) {
         let (now, credit) = (account.now, credit_lines(account, before, params)?);
         subscription["billing_cycle_anchor"] = json!(now);
         let end = items::interval(&subscription).next(now, now);
@@ -84,7 +84,7 @@ fn follow(
         plan_timers(account, &subscription);
     }
     let at_once = params.text("proration_behavior")? == Some("always_invoice");
-    if charged && at_once && items::of(before) != items::of(&subscription) {
+    if billable && at_once && items::of(before) != items::of(&subscription) {
         let credit = credit_lines(account, before, params)?;
         let rest = rest_lines(account, &subscription, 1);
         settle(account, &subscription, &[credit, rest].concat());
