@@ -161,7 +161,12 @@ mod tests {
     }
 
     fn encode(text: &str) -> String {
-        text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+        let mut encoded = String::new();
+        for byte in text.bytes() {
+            encoded.push('%');
+            encoded.push_str(&hex::encode([byte]));
+        }
+        encoded
     }
 
     proptest! {

@@ -110,7 +110,7 @@ async fn refused_requests_leave_the_key_free_and_declined_ones_do_not() {
 #[tokio::test]
 async fn a_key_in_flight_is_a_conflict() {
     let sandbox = start().await;
-    let fault = json!({"target": "stripe", "mode": "slow", "times": 1, "delay_ms": 1_000});
+    let fault = json!({"target": "stripe", "mode": "slow", "times": 1, "delay_ms": 2_000});
     sandbox.post_json("/faults", &fault).await.ok();
     let slow = sandbox.post_keyed("/v1/customers", "name=Ada", "k");
     let conflict = async {

@@ -270,6 +270,12 @@ async fn wrong_requests_are_refused_with_the_field() {
             "{path} {body}"
         );
     }
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_routes_are_answered_in_json_and_the_overview_lists_the_known() {
+    let sandbox = start().await;
     for (path, status) in [
         ("/nothing", 404),
         ("/stripe/nothing", 404),

@@ -82,6 +82,7 @@ pub(crate) async fn start_with(options: Options) -> Sandbox {
     let sandbox = Sandbox {
         base,
         client,
+        recorded: Mutex::default(),
         stop,
         served,
     };
