@@ -79,7 +79,8 @@ impl Kind {
             Self::Product => &["active"],
             Self::Price => &["active", "product", "type", "lookup_key", "currency"],
             Self::Subscription | Self::Invoice => &["customer", "status", "collection_method"],
-            Self::Event => &["type"],
+            // Events are made as text and bring their key along.
+            Self::Event => &[],
         }
     }
 
@@ -235,15 +236,16 @@ impl Account {
     /// Stores a new object and tells it.
     pub(crate) fn create(&mut self, kind: Kind, object: &Value, event: &str) -> String {
         let id = text_of(object, "id").to_owned();
+        let json: Arc<str> = Arc::from(object.to_string());
         let row = Row {
             id: id.clone(),
-            json: Arc::from(object.to_string()),
+            json: Arc::clone(&json),
             created: self.now,
             keys: kind.keys(object),
             gone: false,
         };
         self.table_mut(kind).push(row);
-        self.emit(event, object, None);
+        self.tell(event, &json, None);
         id
     }
 
@@ -257,18 +259,24 @@ impl Account {
         let Some(previous) = previous_attributes(&old, object) else {
             return false;
         };
-        self.put(kind, object);
-        self.emit(event, object, Some(previous));
+        let json = self.store(kind, object);
+        self.tell(event, &json, Some(&previous));
         true
     }
 
-    /// Stores an object whose change is told by an event without `previous_attributes`, emitted
-    /// by the caller.
-    pub(crate) fn put(&mut self, kind: Kind, object: &Value) {
-        let id = text_of(object, "id").to_owned();
+    /// Stores a changed object and tells it by an event of its own, which has no
+    /// `previous_attributes`.
+    pub(crate) fn put(&mut self, kind: Kind, object: &Value, event: &str) {
+        let json = self.store(kind, object);
+        self.tell(event, &json, None);
+    }
+
+    fn store(&mut self, kind: Kind, object: &Value) -> Arc<str> {
+        let json: Arc<str> = Arc::from(object.to_string());
         let keys = kind.keys(object);
         self.table_mut(kind)
-            .replace(&id, Arc::from(object.to_string()), keys);
+            .replace(text_of(object, "id"), Arc::clone(&json), keys);
+        json
     }
 
     /// Deletes an object: its last state goes into the event, a stub stays.
@@ -277,33 +285,37 @@ impl Account {
         let stub: Arc<str> =
             Arc::from(json!({"id": id, "object": kind.name(), "deleted": true}).to_string());
         self.table_mut(kind).bury(&id, Arc::clone(&stub));
-        self.emit(event, object, None);
+        self.emit(event, object);
         stub
     }
 
-    /// Makes an event about an object as it is now.
-    pub(crate) fn emit(&mut self, kind: &str, object: &Value, previous: Option<Value>) {
+    /// Makes an event about an object as it is now, without a change.
+    pub(crate) fn emit(&mut self, kind: &str, object: &Value) {
+        self.tell(kind, &object.to_string(), None);
+    }
+
+    /// Makes an event. It is put together as text, because the object already is one.
+    fn tell(&mut self, kind: &str, object: &str, previous: Option<&Value>) {
         let id = self.ids.long("evt_");
         let pending = self
             .endpoints
             .iter()
             .filter(|endpoint| endpoint.wants(kind))
             .count();
-        let mut event = json!({
-            "id": id, "object": "event", "api_version": API_VERSION, "created": self.now,
-            "data": {"object": object}, "livemode": false, "pending_webhooks": pending,
-            "request": {"id": self.cause.request, "idempotency_key": self.cause.idempotency_key},
-            "type": kind,
-        });
-        if let Some(previous) = previous {
-            event["data"]["previous_attributes"] = previous;
-        }
-        let body: Arc<str> = Arc::from(event.to_string());
+        let previous = previous
+            .map(|previous| format!(r#","previous_attributes":{previous}"#))
+            .unwrap_or_default();
+        let request =
+            json!({"id": self.cause.request, "idempotency_key": self.cause.idempotency_key});
+        let body: Arc<str> = Arc::from(format!(
+            r#"{{"id":"{id}","object":"event","api_version":"{API_VERSION}","created":{},"data":{{"object":{object}{previous}}},"livemode":false,"pending_webhooks":{pending},"request":{request},"type":"{kind}"}}"#,
+            self.now
+        ));
         let row = Row {
             id: id.clone(),
             json: Arc::clone(&body),
             created: self.now,
-            keys: Kind::Event.keys(&event),
+            keys: vec![("type", kind.to_owned())],
             gone: false,
         };
         self.table_mut(Kind::Event).push(row);

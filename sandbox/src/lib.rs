@@ -218,6 +218,7 @@ fn build(options: Options, hooks: Hooks) -> anyhow::Result<State> {
         log: Log::default(),
         hooks,
         request_ids: Ids::new(options.seed, "requests"),
+        timers_fired: 0,
         seed: options.seed,
     })
 }

@@ -86,7 +86,7 @@ pub(crate) async fn play(shared: &Arc<Shared>, script: &Script) -> Result<Value,
         if script.name != Name::BusyDay || made >= script.events || shared.stop.is_cancelled() {
             break;
         }
-        keep_pace(script.rate_per_second, begun, made).await;
+        keep_pace(shared, script.rate_per_second, begun, made).await;
     }
     let mut state = shared.lock();
     state.hooks.send_window();
@@ -99,12 +99,14 @@ pub(crate) async fn play(shared: &Arc<Shared>, script: &Script) -> Result<Value,
 }
 
 /// Waits until `made` events are not more than the rate allows.
-async fn keep_pace(rate: u64, begun: Instant, made: u64) {
-    let due = match made.saturating_mul(1_000_000).checked_div(rate) {
-        Some(micros) => begun + Duration::from_micros(micros),
-        None => return tokio::task::yield_now().await,
-    };
-    tokio::time::sleep_until(due).await;
+async fn keep_pace(shared: &Shared, rate: u64, begun: Instant, made: u64) {
+    match made.saturating_mul(1_000_000).checked_div(rate) {
+        Some(micros) => {
+            let due = Duration::from_micros(micros);
+            shared.pause(due.saturating_sub(begun.elapsed())).await;
+        }
+        None => tokio::task::yield_now().await,
+    }
 }
 
 /// One action; answers the member who did it.

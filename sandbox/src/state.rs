@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// After so many timers the lock is let go once.
-const TIMERS_PER_TURN: usize = 200;
+const TIMERS_PER_TURN: usize = 50;
 
 /// What the lock protects.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(crate) hooks: Hooks,
     /// Ids of requests: apart from those of objects, so that reading changes no object's id.
     pub(crate) request_ids: Ids,
+    /// How many timers fired, also those that no longer fitted.
+    pub(crate) timers_fired: u64,
     /// Seed of everything.
     pub(crate) seed: u64,
 }
@@ -69,6 +72,14 @@ impl Shared {
         }
     }
 
+    /// Waits; `false` when the sandbox ends first.
+    pub(crate) async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+
     /// The state. A panic elsewhere does not end the sandbox: its maps are whole between calls.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -76,15 +87,13 @@ impl Shared {
 
     /// Moves the clock forward by so many seconds, doing everything on the way in its order, and
     /// answers how many timers fired. The lock is let go in between.
-    pub(crate) async fn advance(&self, seconds: i64) -> usize {
-        let target = self.lock().clock.now().saturating_add(seconds);
-        let mut fired = 0;
-        loop {
-            let now = self.lock().fire_until(target, TIMERS_PER_TURN);
-            fired += now;
-            if now < TIMERS_PER_TURN || self.stop.is_cancelled() {
-                break;
-            }
+    pub(crate) async fn advance(&self, seconds: i64) -> u64 {
+        let (target, before) = {
+            let mut state = self.lock();
+            let target = state.clock.now().saturating_add(seconds);
+            (target, state.timers_fired)
+        };
+        while self.lock().fire_until(target, TIMERS_PER_TURN) > 0 && !self.stop.is_cancelled() {
             tokio::task::yield_now().await;
         }
         let mut state = self.lock();
@@ -93,7 +102,7 @@ impl Shared {
             account.enter(target, Cause::default());
             account.forget_old_events();
         }
-        fired
+        state.timers_fired - before
     }
 }
 
@@ -117,6 +126,7 @@ impl State {
                 return fired;
             };
             if let Some((_, timer)) = account.timers.pop_first() {
+                self.timers_fired += 1;
                 self.clock.advance_to(due);
                 account.enter(due, Cause::default());
                 cycle::fire(account, timer, due);

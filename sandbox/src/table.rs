@@ -251,3 +251,94 @@ impl Table {
         sets.min_by_key(|set| set.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COLOURS: [&str; 3] = ["red", "green", "blue"];
+
+    /// A row per step: how much later it is made, its colour, and whether it is deleted after all.
+    fn table(steps: &[(i64, usize, bool)]) -> Table {
+        let mut table = Table::default();
+        let mut created = 0;
+        for (at, (later, colour, _)) in steps.iter().enumerate() {
+            created += later;
+            // Every row begins red and is then changed, so that the index has to follow.
+            table.push(Row {
+                id: at.to_string(),
+                json: Arc::from("old"),
+                created,
+                keys: vec![("colour", "red".to_owned())],
+                gone: false,
+            });
+            let keys = vec![("colour", COLOURS[*colour].to_owned())];
+            table.replace(&at.to_string(), Arc::from(at.to_string()), keys);
+        }
+        for (at, _) in steps.iter().enumerate().filter(|(_, step)| step.2) {
+            table.bury(&at.to_string(), Arc::from("gone"));
+        }
+        table
+    }
+
+    /// The same page by looking at every row.
+    fn slow(table: &Table, query: &Query) -> (Vec<String>, bool) {
+        let mut fitting: Vec<usize> = (0..table.rows.len())
+            .filter(|at| {
+                let row = &table.rows[*at];
+                let placed = match query.cursor {
+                    Cursor::Newest => true,
+                    Cursor::After(cursor) => *at < cursor,
+                    Cursor::Before(cursor) => *at > cursor,
+                };
+                let fits = query.filters.iter().all(|filter| filter.holds(row));
+                placed && fits && !row.gone && query.created.contains(&row.created)
+            })
+            .collect();
+        let has_more = fitting.len() > query.limit;
+        if matches!(query.cursor, Cursor::Before(_)) {
+            fitting.truncate(query.limit);
+            fitting.reverse();
+        } else {
+            fitting.reverse();
+            fitting.truncate(query.limit);
+        }
+        (fitting.iter().map(ToString::to_string).collect(), has_more)
+    }
+
+    fn filters() -> impl Strategy<Value = Vec<Filter>> {
+        let colour = || prop::sample::select(&COLOURS[..]).prop_map(str::to_owned);
+        let filter = prop_oneof![
+            colour().prop_map(|colour| Filter::Is("colour", colour)),
+            colour().prop_map(|colour| Filter::AnyOf("colour", vec![colour, "black".to_owned()])),
+            colour().prop_map(|colour| Filter::NoneOf("colour", vec![colour])),
+            Just(Filter::Starts("colour", "gr".to_owned())),
+            Just(Filter::Is("colour", "black".to_owned())),
+        ];
+        prop::collection::vec(filter, 0..3)
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_is_what_looking_at_every_row_gives(
+            steps in prop::collection::vec((0_i64..3, 0_usize..3, prop::bool::weighted(0.2)), 0..40),
+            filters in filters(),
+            (start, length) in (0_i64..60, 0_i64..90),
+            (cursor, side) in (0_usize..40, 0_u8..3),
+            limit in 1_usize..12,
+        ) {
+            let table = table(&steps);
+            let cursor = match side {
+                0 => Cursor::Newest,
+                1 => Cursor::After(cursor),
+                _ => Cursor::Before(cursor),
+            };
+            let query = Query { filters, created: start..start + length, cursor, limit };
+            let page = table.list(&query);
+            let found: Vec<String> = page.data.iter().map(|json| json.as_ref().to_owned()).collect();
+            prop_assert_eq!((found, page.has_more), slow(&table, &query));
+        }
+    }
+}

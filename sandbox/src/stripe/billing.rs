@@ -141,8 +141,7 @@ pub(crate) fn finalize(account: &mut Account, mut invoice: Value) -> Value {
         let days = subscription["days_until_due"].as_i64().unwrap_or(30);
         invoice["due_date"] = json!(now + days * DAY);
     }
-    account.put(Kind::Invoice, &invoice);
-    account.emit("invoice.finalized", &invoice, None);
+    account.put(Kind::Invoice, &invoice, "invoice.finalized");
     if customer["id"].is_string() && owed.min(0) != balance {
         customer["balance"] = json!(owed.min(0));
         account.change(Kind::Customer, &customer, "customer.updated");
@@ -171,7 +170,7 @@ pub(crate) fn attempt(account: &mut Account, mut invoice: Value) -> Outcome {
         account.plan(next, Timer::Retry(text_of(&invoice, "id").to_owned()));
     }
     account.change(Kind::Invoice, &invoice, "invoice.updated");
-    account.emit("invoice.payment_failed", &invoice, None);
+    account.emit("invoice.payment_failed", &invoice);
     set_delinquent(account, text_of(&invoice, "customer"), true);
     Outcome::Failed
 }
@@ -194,8 +193,8 @@ pub(crate) fn mark_paid(account: &mut Account, mut invoice: Value) -> Outcome {
     }
     invoice["status_transitions"]["paid_at"] = json!(account.now);
     account.change(Kind::Invoice, &invoice, "invoice.updated");
-    account.emit("invoice.paid", &invoice, None);
-    account.emit("invoice.payment_succeeded", &invoice, None);
+    account.emit("invoice.paid", &invoice);
+    account.emit("invoice.payment_succeeded", &invoice);
     set_delinquent(account, text_of(&invoice, "customer"), false);
     revive(account, &invoice);
     Outcome::Paid
@@ -208,7 +207,7 @@ pub(crate) fn void(account: &mut Account, mut invoice: Value) {
     invoice["next_payment_attempt"] = Value::Null;
     invoice["status_transitions"]["voided_at"] = json!(account.now);
     account.change(Kind::Invoice, &invoice, "invoice.updated");
-    account.emit("invoice.voided", &invoice, None);
+    account.emit("invoice.voided", &invoice);
 }
 
 fn mark_uncollectible(account: &mut Account, mut invoice: Value) {
@@ -216,7 +215,7 @@ fn mark_uncollectible(account: &mut Account, mut invoice: Value) {
     invoice["auto_advance"] = json!(false);
     invoice["status_transitions"]["marked_uncollectible_at"] = json!(account.now);
     account.change(Kind::Invoice, &invoice, "invoice.updated");
-    account.emit("invoice.marked_uncollectible", &invoice, None);
+    account.emit("invoice.marked_uncollectible", &invoice);
 }
 
 /// A subscription that waited for this money becomes active, unless it still owes another invoice.

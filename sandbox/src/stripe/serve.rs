@@ -16,7 +16,7 @@ use crate::{
     clock::http_date,
     faults::{Fault, Mode, Target},
     net::Switch,
-    state::Shared,
+    state::{Shared, State},
 };
 
 /// So much of an answer gets out before the mode `drop` cuts it: part of its head.
@@ -47,73 +47,103 @@ pub(crate) async fn handle(
         let fault = state.faults.hit(Target::Stripe, &call.method, &call.path);
         (call, fault)
     };
-    let reply = match &fault {
+    let done = match fault {
         None => work(&shared, &call),
-        Some(fault) => faulty(&shared, &call, fault, &switch).await,
+        Some(fault) => faulty(&shared, &call, &fault, &switch).await,
     };
-    let mut state = shared.lock();
-    state.note(&call, &reply);
-    let now = state.clock.now();
-    drop(state);
-    respond(&call, &reply, now)
+    respond(&call, &done)
+}
+
+/// An answer and the virtual second it was true at, which is its `Date`.
+struct Done {
+    reply: Reply,
+    at: i64,
 }
 
 /// Begins and finishes a request in one go.
-fn work(shared: &Shared, call: &Call) -> Reply {
+fn work(shared: &Shared, call: &Call) -> Done {
     let mut state = shared.lock();
-    match state.begin(call) {
+    let reply = match state.begin(call) {
         Begun::Done(reply) => reply,
         Begun::Go(account) => state.finish(call, &account),
-    }
+    };
+    logged(&mut state, call, reply)
 }
 
-/// The answer under a fault. Where none may arrive, the connection is cut; what is answered then
-/// only goes into the log (status 0: nothing happened).
-async fn faulty(shared: &Shared, call: &Call, fault: &Fault, switch: &Switch) -> Reply {
-    let delay = Duration::from_millis(fault.delay_ms);
-    let silence = Reply {
+/// Logs an answer under the same lock as the work, so that a client that hangs up meanwhile
+/// cannot make its request unseen.
+fn logged(state: &mut State, call: &Call, reply: Reply) -> Done {
+    state.note(call, &reply);
+    let at = state.clock.now();
+    Done { reply, at }
+}
+
+/// Logs that a request was swallowed (status 0: nothing happened).
+fn swallowed(shared: &Shared, call: &Call) -> Done {
+    let reply = Reply {
         status: 0,
         body: Arc::from(""),
         replayed: false,
     };
+    logged(&mut shared.lock(), call, reply)
+}
+
+/// The answer under a fault. Where none may arrive, the connection is cut under it.
+async fn faulty(shared: &Arc<Shared>, call: &Call, fault: &Fault, switch: &Switch) -> Done {
+    let delay = Duration::from_millis(fault.delay_ms);
     match fault.mode {
         Mode::Refuse => {
             switch.cut_after(0);
-            silence
+            swallowed(shared, call)
         }
         Mode::Timeout => {
-            tokio::time::sleep(delay).await;
+            let done = swallowed(shared, call);
+            shared.pause(delay).await;
             switch.cut_after(0);
-            silence
+            done
         }
         Mode::Status => {
             let reply = Reply::error(&ApiError::injected(fault.status), &call.request_id);
+            let mut state = shared.lock();
             if fault.cached {
-                shared.lock().keep(call, &reply);
+                state.keep(call, &reply);
             }
-            reply
+            logged(&mut state, call, reply)
         }
         Mode::TimeoutAfterSuccess => {
-            let reply = work(shared, call);
-            tokio::time::sleep(delay).await;
+            let done = work(shared, call);
+            shared.pause(delay).await;
             switch.cut_after(0);
-            reply
+            done
         }
         Mode::Drop => {
-            let reply = work(shared, call);
+            let done = work(shared, call);
             switch.cut_after(DROP_AFTER_BYTES);
-            reply
+            done
         }
-        Mode::Slow => {
-            let begun = shared.lock().begin(call);
-            match begun {
-                Begun::Done(reply) => reply,
-                Begun::Go(account) => {
-                    tokio::time::sleep(delay).await;
-                    shared.lock().finish(call, &account)
-                }
-            }
+        Mode::Slow => slow(shared, call, delay).await,
+    }
+}
+
+/// Begins, waits and finishes, also when the client hangs up meanwhile.
+async fn slow(shared: &Arc<Shared>, call: &Call, delay: Duration) -> Done {
+    let account = {
+        let mut state = shared.lock();
+        match state.begin(call) {
+            Begun::Done(reply) => return logged(&mut state, call, reply),
+            Begun::Go(account) => account,
         }
+    };
+    let (own, late) = (Arc::clone(shared), call.clone());
+    let work = shared.tasks.spawn(async move {
+        own.pause(delay).await;
+        let mut state = own.lock();
+        let reply = state.finish(&late, &account);
+        logged(&mut state, &late, reply)
+    });
+    match work.await {
+        Ok(done) => done,
+        Err(_) => swallowed(shared, call),
     }
 }
 
@@ -128,7 +158,8 @@ fn secret(headers: &HeaderMap) -> Option<String> {
         .map(|key| key.trim().to_owned())
 }
 
-fn respond(call: &Call, reply: &Reply, now: i64) -> Response {
+fn respond(call: &Call, done: &Done) -> Response {
+    let reply = &done.reply;
     let mut response = Response::new(Body::from(Bytes::from(reply.body.as_bytes().to_vec())));
     // Status 0 belongs to a connection that is already cut.
     *response.status_mut() = http::StatusCode::from_u16(reply.status).unwrap_or_default();
@@ -139,7 +170,7 @@ fn respond(call: &Call, reply: &Reply, now: i64) -> Response {
         }
     };
     put("content-type", "application/json");
-    put("date", &http_date(now));
+    put("date", &http_date(done.at));
     put("request-id", &call.request_id);
     put("stripe-version", API_VERSION);
     if let Some(key) = &call.key {

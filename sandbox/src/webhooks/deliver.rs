@@ -68,14 +68,6 @@ async fn permit(shared: &Shared, permits: &Arc<Semaphore>) -> Option<OwnedSemaph
     }
 }
 
-/// Waits; `false` when the sandbox ends first.
-async fn pause(shared: &Shared, time: Duration) -> bool {
-    tokio::select! {
-        () = shared.stop.cancelled() => false,
-        () = tokio::time::sleep(time) => true,
-    }
-}
-
 /// Brings one delivery to its end.
 async fn deliver(
     shared: Arc<Shared>,
@@ -85,7 +77,7 @@ async fn deliver(
 ) {
     let mut wait = delivery.delay;
     while delivery.attempts < MAX_ATTEMPTS {
-        if !wait.is_zero() && !pause(&shared, wait).await {
+        if !wait.is_zero() && !shared.pause(wait).await {
             return;
         }
         let held = match first.take() {

@@ -193,7 +193,7 @@ mod tests {
             events: vec!["*".to_owned()],
         });
         for _ in 0..EVENTS {
-            account.emit("customer.updated", &json!({"id": "cus_1"}), None);
+            account.emit("customer.updated", &json!({"id": "cus_1"}));
         }
         hooks.take_events(&mut account);
         hooks.send_window();

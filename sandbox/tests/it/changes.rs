@@ -20,6 +20,9 @@ async fn a_trial_is_announced_and_then_charged() {
         (&json!("trialing"), &json!(START + 14 * 86_400))
     );
     assert_eq!(latest_invoice(&sandbox, &made).await["total"], json!(0));
+    // A change of something else does not announce it twice.
+    let path = format!("/v1/subscriptions/{}", id(&made));
+    sandbox.post(&path, "metadata[a]=b").await.ok();
     let skip = sandbox.events().await.len();
     sandbox.advance(11 * DAY).await;
     assert_eq!(

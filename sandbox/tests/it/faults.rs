@@ -1,5 +1,7 @@
 //! Faults on both sides.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{Receiver, Sandbox, ids, start, until};
@@ -154,4 +156,56 @@ async fn webhook_faults_delay_repeat_or_lose() {
         );
         sandbox.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_changes_neither_the_effect_nor_the_log() {
+    for mode in ["slow", "timeout_after_success"] {
+        let sandbox = start().await;
+        fault(
+            &sandbox,
+            json!({"target": "stripe", "mode": mode, "method": "POST", "times": 1, "delay_ms": 300}),
+        )
+        .await;
+        let request = || {
+            let request = sandbox.request("POST", "/v1/customers", "sk_test_sandbox", "name=Ada");
+            request.header("idempotency-key", "k")
+        };
+        let hung_up = sandbox
+            .try_send(request().timeout(Duration::from_millis(100)))
+            .await;
+        assert!(hung_up.is_err(), "{mode}");
+        let answer = until("the first request is over", || async {
+            let answer = sandbox.try_send(request()).await.unwrap();
+            (answer.status != 409).then_some(answer)
+        })
+        .await;
+        assert_eq!(answer.header("idempotent-replayed"), "true", "{mode}");
+        assert_eq!(customers(&sandbox).await, 1, "{mode}");
+        let log = sandbox.get("/stripe/log").await.ok();
+        let first = log["requests"].as_array().unwrap().iter().filter(|one| {
+            one["method"] == "POST" && one["status"] == 200 && one["replayed"] == json!(false)
+        });
+        assert_eq!(first.count(), 1, "{mode}");
+        sandbox.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_faults() {
+    let sandbox = start().await;
+    let silence = json!({"target": "stripe", "mode": "timeout", "delay_ms": 600_000});
+    fault(&sandbox, silence).await;
+    let request = sandbox.request("GET", "/v1/account", "sk_test_sandbox", "");
+    let hanging = sandbox.try_send(request);
+    let stop = async {
+        until("the request hangs", || async {
+            (sandbox.get("/faults").await.ok()["hits"] == json!(1)).then_some(())
+        })
+        .await;
+        sandbox.cancel();
+    };
+    let (answer, ()) = tokio::join!(hanging, stop);
+    assert!(answer.is_err());
+    sandbox.stop().await;
 }

@@ -260,6 +260,10 @@ impl Sandbox {
         all
     }
 
+    pub(crate) fn cancel(&self) {
+        self.stop.cancel();
+    }
+
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(DEADLINE, self.served)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ending, items};
+use super::{TRIAL_NOTICE, ending, items};
 use crate::{
     account::{Account, Kind, Timer, text_of},
     stripe::{
@@ -29,8 +29,10 @@ pub(crate) fn fire(account: &mut Account, timer: Timer, due: i64) {
         Timer::TrialWillEnd(id) => {
             if let Some(subscription) = running(account, &id)
                 && subscription["status"] == json!("trialing")
+                // A trial that was made longer is announced later.
+                && subscription["trial_end"].as_i64().is_some_and(|end| end - TRIAL_NOTICE <= due)
             {
-                account.emit("customer.subscription.trial_will_end", &subscription, None);
+                account.emit("customer.subscription.trial_will_end", &subscription);
             }
         }
         Timer::CancelAt(id) => {
@@ -87,8 +89,11 @@ pub(crate) fn end_trial(account: &mut Account, mut subscription: Value) {
     if card(account, text_of(&subscription, "customer")) == Card::Missing {
         if action == "pause" {
             subscription["status"] = json!("paused");
-            account.put(Kind::Subscription, &subscription);
-            account.emit("customer.subscription.paused", &subscription, None);
+            account.put(
+                Kind::Subscription,
+                &subscription,
+                "customer.subscription.paused",
+            );
             return;
         }
         if action == "cancel" {

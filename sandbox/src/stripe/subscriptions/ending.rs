@@ -57,8 +57,11 @@ pub(crate) fn end(account: &mut Account, mut subscription: Value, reason: &str) 
         subscription["canceled_at"] = json!(account.now);
     }
     subscription["cancellation_details"]["reason"] = json!(reason);
-    account.put(Kind::Subscription, &subscription);
-    account.emit("customer.subscription.deleted", &subscription, None);
+    account.put(
+        Kind::Subscription,
+        &subscription,
+        "customer.subscription.deleted",
+    );
 }
 
 /// Gives up on a first payment that never came.

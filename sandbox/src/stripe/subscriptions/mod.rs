@@ -27,7 +27,7 @@ const DAY: i64 = 86_400;
 /// How long a first payment may be missing.
 const FIRST_PAYMENT: i64 = 23 * 3_600;
 /// How long before the end of a trial it is announced.
-const TRIAL_NOTICE: i64 = 3 * DAY;
+pub(crate) const TRIAL_NOTICE: i64 = 3 * DAY;
 /// Stripe's longest trial.
 const MAX_TRIAL_DAYS: i64 = 730;
 /// Parameters that creating and updating share.
@@ -81,7 +81,7 @@ pub(crate) fn create(
         "customer.subscription.created",
     );
     set_currency(account, &customer, &subscription["currency"]);
-    plan_timers(account, &subscription);
+    plan_timers(account, &Value::Null, &subscription);
     let collect = behavior != "default_incomplete";
     first_invoice(account, subscription, collect);
     account.answer(Kind::Subscription, &id)
@@ -169,19 +169,20 @@ fn set_currency(account: &mut Account, customer: &str, currency: &Value) {
     }
 }
 
-/// Sets the timers of a new or changed subscription.
-pub(crate) fn plan_timers(account: &mut Account, subscription: &Value) {
+/// Sets the timers of a new subscription, or (with `before`) those that a change needs.
+pub(crate) fn plan_timers(account: &mut Account, before: &Value, subscription: &Value) {
     let id = text_of(subscription, "id");
-    if let Some(end) = cycle::boundary(subscription) {
+    if let Some(end) = cycle::boundary(subscription)
+        && cycle::boundary(before) != Some(end)
+    {
         account.plan(end, Timer::Period(id.to_owned()));
     }
     if subscription["status"] == json!("trialing")
         && let Some(end) = subscription["trial_end"].as_i64()
+        && before["trial_end"] != subscription["trial_end"]
     {
-        account.plan(
-            (end - TRIAL_NOTICE).max(account.now),
-            Timer::TrialWillEnd(id.to_owned()),
-        );
+        let notice = (end - TRIAL_NOTICE).max(account.now);
+        account.plan(notice, Timer::TrialWillEnd(id.to_owned()));
     }
     if let Some(at) = subscription["cancel_at"].as_i64()
         && subscription["cancel_at_period_end"] == json!(false)

@@ -81,7 +81,7 @@ fn follow(
         "customer.subscription.updated",
     );
     if changed {
-        plan_timers(account, &subscription);
+        plan_timers(account, before, &subscription);
     }
     let at_once = params.text("proration_behavior")? == Some("always_invoice");
     if billable && at_once && items::of(before) != items::of(&subscription) {
@@ -237,8 +237,11 @@ pub(crate) fn resume(
     }
     subscription["status"] = json!("active");
     subscription["billing_cycle_anchor"] = json!(account.now);
-    account.put(Kind::Subscription, &subscription);
-    account.emit("customer.subscription.resumed", &subscription, None);
+    account.put(
+        Kind::Subscription,
+        &subscription,
+        "customer.subscription.resumed",
+    );
     cycle::renew(account, subscription);
     account.answer(Kind::Subscription, id)
 }
