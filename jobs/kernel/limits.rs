@@ -40,3 +40,9 @@ pub const POOL_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prepared statements kept per connection: about twice the number of statements memberd has.
 pub const STATEMENT_CACHE: usize = 512;
+
+/// Jobs that one bulk request may name by id.
+pub const BULK_IDS_MAX: usize = 1_000;
+
+/// Jobs that one bulk request may match by a filter; they are changed in one transaction.
+pub const BULK_FILTER_JOBS_MAX: usize = 10_000;

@@ -91,6 +91,8 @@ CREATE TABLE jobs_done (
     state           TEXT COLLATE "C" NOT NULL CHECK (state IN ('completed', 'cancelled', 'discarded')),
     attempt         BIGINT NOT NULL,
     max_attempts    BIGINT NOT NULL,
+    -- a job that people retry goes on counting here, so that late words about its old runs stay unheard
+    fence           BIGINT NOT NULL,
     unique_key      TEXT COLLATE "C",
     unique_running  BOOLEAN NOT NULL,
     exclusive       BOOLEAN NOT NULL,

@@ -90,6 +90,8 @@ CREATE TABLE jobs_done (
     state           TEXT NOT NULL CHECK (state IN ('completed', 'cancelled', 'discarded')),
     attempt         INTEGER NOT NULL,
     max_attempts    INTEGER NOT NULL,
+    -- a job that people retry goes on counting here, so that late words about its old runs stay unheard
+    fence           INTEGER NOT NULL,
     unique_key      TEXT,
     unique_running  INTEGER NOT NULL,
     exclusive       INTEGER NOT NULL,

@@ -117,9 +117,10 @@ const LOG: Sql = Sql::split(
 /// Copies what ended to the history; on PostgreSQL it leaves the hot table in the same statement.
 const FINISH: Sql = Sql::split(
     "INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
-        unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at, error, report)
+        fence, unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at, error,
+        report)
      SELECT j.id, j.organization_id, j.queue, j.kind, j.args, j.priority, x.value ->> 'state', j.attempt,
-        j.max_attempts, j.unique_key, j.unique_running, j.exclusive, j.member_id, j.schedule, j.created_at,
+        j.max_attempts, j.fence, j.unique_key, j.unique_running, j.exclusive, j.member_id, j.schedule, j.created_at,
         j.started_at, $2, x.value ->> 'error', x.value ->> 'report'
      FROM json_each($1) AS x JOIN jobs AS j ON j.id = x.value ->> 'job_id'
      WHERE j.fence = x.value ->> 'fence' AND j.owner = x.value ->> 'owner'",
@@ -130,9 +131,10 @@ const FINISH: Sql = Sql::split(
         WHERE j.id = x.job_id AND j.fence = x.fence AND j.owner = x.owner
         RETURNING j.*, x.state, x.error, x.report)
      INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
-        unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at, error, report)
+        fence, unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at, error,
+        report)
      SELECT id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
-        unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, $2, error, report
+        fence, unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, $2, error, report
      FROM gone",
 );
 const FORGET: Sql = Sql::sqlite_only(

@@ -1,0 +1,150 @@
+//! The SQL of organizations and keys.
+
+use super::{Scopes, model::Key};
+use crate::{
+    args,
+    kernel::{
+        Env, Timestamp,
+        db::{Db, Error, Result, Sql, Tx},
+    },
+};
+
+/// Draws of a key before giving up on a free id; with 62^8 ids the first one is free.
+const DRAWS_MAX: usize = 5;
+
+/// A key as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct KeyRow {
+    /// `key_…`
+    pub id: String,
+    /// Whose key it is.
+    pub organization_id: String,
+    /// What it is for, in people's words.
+    pub name: String,
+    /// SHA-256 of the secret, in hex.
+    pub secret_hash: String,
+    /// The last four characters of the secret.
+    pub last4: String,
+    /// Scopes, separated by spaces; [`Scopes::stored`] reads them.
+    pub scopes: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it does not work any more.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A key to make.
+#[derive(Clone, Debug)]
+pub struct NewKey<'a> {
+    /// Whose it will be.
+    pub organization: &'a str,
+    /// What it is for.
+    pub name: &'a str,
+    /// What it may do.
+    pub scopes: &'a Scopes,
+    /// From when on it does not work any more.
+    pub expires_at: Option<Timestamp>,
+    /// Whether its text says `live`.
+    pub live: bool,
+}
+
+const ENSURE_ORGANIZATION: Sql = Sql::both(
+    "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
+);
+const CREATE: Sql = Sql::both(
+    "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (id) DO NOTHING
+     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at",
+);
+const LIST: Sql = Sql::both(
+    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at
+     FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3))
+     ORDER BY created_at DESC, id DESC LIMIT $4",
+);
+const FIND: Sql = Sql::both(
+    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at
+     FROM api_keys WHERE id = $1",
+);
+const REVOKE: Sql = Sql::both(
+    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE organization_id = $1 AND id = $2
+     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at",
+);
+const TOUCH: Sql = Sql::both(
+    "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+);
+
+/// Makes the organization unless it is there; answers whether it was made now.
+pub async fn ensure_organization(
+    tx: &mut Tx,
+    id: &str,
+    name: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    Ok(tx
+        .execute(ENSURE_ORGANIZATION, args![id, name, now])
+        .await?
+        > 0)
+}
+
+/// Makes a key. The second half of the answer holds the secret, which cannot be had again.
+///
+/// # Errors
+/// When there is no such organization.
+pub async fn create_key(tx: &mut Tx, env: &Env, new: &NewKey<'_>) -> Result<(KeyRow, Key)> {
+    for _ in 0..DRAWS_MAX {
+        let key = Key::draw(&env.chance, new.live);
+        let args = args![
+            key.id(),
+            new.organization,
+            new.name,
+            key.hash(),
+            key.last4(),
+            new.scopes.to_string(),
+            env.now(),
+            new.expires_at
+        ];
+        if let Some(row) = tx.optional(CREATE, args).await? {
+            return Ok((row, key));
+        }
+    }
+    Err(Error::Conflict(
+        "no free id for a key: the randomness repeats".to_owned(),
+    ))
+}
+
+/// Keys of an organization, newest first, older than `after` (creation time and id of the last one seen).
+pub async fn list_keys(
+    db: &Db,
+    organization: &str,
+    after: Option<(Timestamp, &str)>,
+    limit: i64,
+) -> Result<Vec<KeyRow>> {
+    let (time, id) = after.unzip();
+    db.all(LIST, args![organization, time, id, limit]).await
+}
+
+/// The key with this id, of any organization and also when it is expired or revoked.
+pub async fn find_key(db: &Db, id: &str) -> Result<Option<KeyRow>> {
+    db.optional(FIND, args![id]).await
+}
+
+/// Revokes a key; doing it twice changes nothing. `None`: the organization has no such key.
+pub async fn revoke_key(
+    tx: &mut Tx,
+    organization: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<KeyRow>> {
+    tx.optional(REVOKE, args![organization, id, now]).await
+}
+
+/// Remembers when the key was last used.
+pub async fn touch_key(tx: &mut Tx, id: &str, now: Timestamp) -> Result<()> {
+    tx.execute(TOUCH, args![id, now]).await?;
+    Ok(())
+}
