@@ -31,7 +31,6 @@ mod ids;
 mod job;
 pub mod limits;
 mod money;
-pub mod organizations;
 pub mod outbox;
 pub mod ports;
 pub mod queue;
