@@ -10,8 +10,8 @@ use serde_json::{Value, value::RawValue};
 /// The pause after "too many requests" or a lock, when Stripe names none.
 const RATE_PAUSE: Duration = Duration::from_secs(2);
 
-/// The longest pause that is taken from a header.
-const RATE_PAUSE_MAX: Duration = Duration::from_hours(1);
+/// The shortest and the longest pause that is taken from a header.
+const RATE_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(1)];
 
 /// Characters kept of Stripe's error text.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -197,7 +197,8 @@ fn pause(text: &str, answered: Option<Timestamp>) -> Option<Duration> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => http_date(text)?.since(answered?),
     };
-    Some(pause.min(RATE_PAUSE_MAX))
+    let [shortest, longest] = RATE_PAUSES;
+    Some(pause.clamp(shortest, longest))
 }
 
 /// Stripe's text without what must not travel: e-mail addresses and keys.
@@ -258,7 +259,8 @@ mod tests {
         let never = ("stripe-should-retry", "false");
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         let at = ("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT");
-        let table: &[(u16, &[(&'static str, &str)], &str, &str)] = &[
+        type Row<'a> = (u16, &'a [(&'static str, &'a str)], &'a str, &'a str);
+        let table: &[Row<'_>] = &[
             (200, &[], r#"{"id":"cus_1"}"#, "text"),
             (200, &[], " {} \n", "text"),
             (200, &[], "", "unavailable"),
@@ -278,6 +280,7 @@ mod tests {
             (429, &[], BAD, "later 2s"),
             (429, &[("retry-after", "7")], "", "later 7s"),
             (429, &[("retry-after", "soon")], "", "later 2s"),
+            (429, &[("retry-after", "0")], "", "later 1s"),
             (429, &[("retry-after", "99999999")], "", "later 3600s"),
             (429, &[date, at], "", "later 10s"),
             (429, &[at], "", "later 2s"),

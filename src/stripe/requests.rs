@@ -129,12 +129,12 @@ fn objects(kind: ObjectType, after: Option<&str>) -> Request {
 }
 
 fn events(since: Timestamp, after: Option<&str>) -> Request {
-    let mut request = read("GET /v1/events", page!(ListEvent::new(), after));
-    // The builder's type for a range is not public.
-    request
-        .target
-        .push_str(&format!("&created[gte]={}", since.seconds()));
-    request
+    let request = read("GET /v1/events", page!(ListEvent::new(), after));
+    Request {
+        // The builder's type for a range is not public.
+        target: format!("{}&created[gte]={}", request.target, since.seconds()),
+        ..request
+    }
 }
 
 /// A write, as the core ordered it.
@@ -192,15 +192,12 @@ fn segment(id: &str) -> Result<String, StripeError> {
     if !(1..=TEXT_BYTES_MAX).contains(&id.len()) || matches!(id, "." | "..") {
         return Err(unsendable("the object's id must be 1 to 255 bytes long"));
     }
-    let mut text = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    Ok(text)
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let encoded = id.bytes().map(|byte| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    });
+    Ok(encoded.collect())
 }
 
 fn encode(form: &[(String, String)]) -> String {
@@ -347,7 +344,7 @@ mod tests {
         let read: stripe_shared::Customer = miniserde::json::from_str(customer).unwrap();
         assert_eq!(read.id.as_str(), "cus_1");
         let product = r#"{"id":"prod_1","object":"product","active":true,"created":1,"images":[],"livemode":false,
-            "marketing_features":[],"metadata":{},"name":"Gold","updated":1,"new":null}"#;
+            "marketing_features":[],"metadata":{},"name":"Gold","type":"service","updated":1,"new":null}"#;
         let read: stripe_shared::Product = miniserde::json::from_str(product).unwrap();
         assert_eq!(read.name, "Gold");
         let price = r#"{"id":"price_1","object":"price","active":true,"billing_scheme":"later","created":1,

@@ -30,10 +30,10 @@ fn account(base: &str) -> Account {
 }
 
 fn client(base: &str) -> StripeClient {
-    with(account(base))
+    with(&account(base))
 }
 
-fn with(account: Account) -> StripeClient {
+fn with(account: &Account) -> StripeClient {
     let accounts = ["default", "other"].map(|name| (name.to_owned(), account.clone()));
     StripeClient::new(accounts.into(), clock()).unwrap()
 }
@@ -217,16 +217,15 @@ fn an_account_that_cannot_work_is_refused_with_the_field() {
         account.livemode = true;
         account.api_base = "http://127.0.0.1:1/".to_owned();
     };
-    let table: [(&str, &dyn Fn(&mut Account)); 7] = [
-        ("api_base", &|it| {
-            it.api_base = "https://api.stripe.com".to_owned()
-        }),
-        ("api_base", &|it| {
-            it.api_base = "ftp://api.stripe.com/".to_owned()
-        }),
+    type Change<'a> = &'a dyn Fn(&mut Account);
+    let base = |base: &'static str| move |it: &mut Account| it.api_base = base.to_owned();
+    let key = |key: &'static str| move |it: &mut Account| it.secret_key = key.into();
+    let table: [(&str, Change<'_>); 7] = [
+        ("api_base", &base("https://api.stripe.com")),
+        ("api_base", &base("ftp://api.stripe.com/")),
         ("TLS", &live),
-        ("secret_key", &|it| it.secret_key = "".into()),
-        ("secret_key", &|it| it.secret_key = "sk_test_1\n".into()),
+        ("secret_key", &key("")),
+        ("secret_key", &key("sk_test_1\n")),
         ("rate", &|it| it.rate_limit = 0),
         ("timeout", &|it| it.timeout = Duration::ZERO),
     ];

@@ -5,6 +5,7 @@ mod world;
 use axum::http::Request;
 use futures::stream;
 use memberd_jobs::kernel::db::Sql;
+use tower::ServiceExt as _;
 use world::{LIMIT, NOW, SECRET, World, counting, customer, event, sign};
 
 use super::*;

@@ -58,7 +58,7 @@ async fn a_lock_pauses_the_caller_alone() {
 #[tokio::test]
 async fn a_spent_budget_lets_nobody_wait_for_long() {
     let fake = Fake::start(vec![Answer::json("{}"); 8]).await;
-    let client = with(super::Account {
+    let client = with(&super::Account {
         rate_limit: 1,
         ..account(&fake.base)
     });

@@ -81,7 +81,7 @@ async fn a_write_on_a_connection_that_was_closed_is_left_to_the_job() {
 #[tokio::test]
 async fn silence_ends_with_the_timeout() {
     let fake = Fake::start([Answer::Silence, Answer::Silence]).await;
-    let client = with(Account {
+    let client = with(&Account {
         timeout: Duration::from_millis(100),
         ..account(&fake.base)
     });

@@ -54,7 +54,7 @@ async fn no_key_no_body_and_no_address_is_told() {
     for _ in 0..2 {
         let error = client.perform("default", &operation(false)).await;
         let error = error.unwrap_err();
-        told.push_str(&format!("{error} {error:?}"));
+        told.extend([error.to_string(), format!("{error:?}")]);
     }
     let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(lines.contains("req_1"), "{lines}");

@@ -3,10 +3,9 @@
 use std::fmt;
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, to_bytes},
     http::{Request, Response},
 };
-use futures::stream;
 use hmac::{Hmac, KeyInit, Mac};
 use memberd_jobs::{
     args,
