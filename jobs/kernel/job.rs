@@ -58,6 +58,11 @@ impl Report {
         self
     }
 
+    /// A figure that was added; 0 when there is none of that name.
+    pub fn number(&self, name: &str) -> u64 {
+        self.0.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
     /// The JSON that is stored; `None` when there is nothing to tell.
     pub fn to_json(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| Value::Object(self.0.clone()).to_string())
