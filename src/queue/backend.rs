@@ -172,7 +172,7 @@ impl Started {
 fn tell(worker: &WorkerContext, event: &Event) {
     match event {
         Event::Error(error) => {
-            tracing::error!(queue = worker.name(), %error, "the worker met an error")
+            tracing::error!(queue = worker.name(), %error, "the worker met an error");
         }
         Event::Start | Event::Stop | Event::Exit => {
             tracing::debug!(queue = worker.name(), %event, "worker");

@@ -111,17 +111,15 @@ async fn supervise(tasks: &TaskTracker, def: &JobDef, cx: &Arc<Context>, leash: 
         return ended(joined, instead);
     }
     task.0.abort();
-    match tokio::time::timeout(ABANDON_PATIENCE, &mut task.0).await {
-        Ok(joined) => ended(joined, instead),
-        Err(_) => {
-            tracing::error!(
-                job.id = job.id,
-                job.kind = def.kind,
-                "the job blocks its thread and cannot be stopped"
-            );
-            instead
-        }
+    if let Ok(joined) = tokio::time::timeout(ABANDON_PATIENCE, &mut task.0).await {
+        return ended(joined, instead);
     }
+    tracing::error!(
+        job.id = job.id,
+        job.kind = def.kind,
+        "the job blocks its thread and cannot be stopped"
+    );
+    instead
 }
 
 async fn call(run: fn(serde_json::Value, Arc<Context>) -> Running, cx: Arc<Context>) -> JobResult {
@@ -241,14 +239,14 @@ fn log(job: &Claimed, outcome: Option<&Outcome>, took: Duration) {
     let (id, kind, attempt) = (&job.id, &job.kind, job.attempt);
     match outcome {
         Some(Outcome::Completed { .. }) => {
-            tracing::debug!(job.id = id, job.kind = kind, ?took, "job completed")
+            tracing::debug!(job.id = id, job.kind = kind, ?took, "job completed");
         }
         Some(Outcome::Snooze { due_at }) => {
-            tracing::debug!(job.id = id, job.kind = kind, until = %due_at, "job snoozed")
+            tracing::debug!(job.id = id, job.kind = kind, until = %due_at, "job snoozed");
         }
         Some(Outcome::GivenBack) => tracing::info!(job.id = id, job.kind = kind, "job given back"),
         Some(Outcome::Cancelled { error }) => {
-            tracing::info!(job.id = id, job.kind = kind, error, "job cancelled")
+            tracing::info!(job.id = id, job.kind = kind, error, "job cancelled");
         }
         Some(Outcome::Retry { due_at, error }) => {
             tracing::warn!(job.id = id, job.kind = kind, job.attempt = attempt, error, again = %due_at, "job failed");

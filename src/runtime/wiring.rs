@@ -1,16 +1,13 @@
 //! The one place where the configuration becomes the world of the jobs and where adapters meet ports.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use memberd_jobs::{
     FAMILIES, access,
     kernel::{
-        CatchUp, Chance, Env, Registry, Settings, SystemClock,
+        CatchUp, Chance, Clock, Env, Registry, Settings, SystemClock,
         db::{self, Db},
-        ports::{
-            Done, Fetched, Later, Listing, ObjectType, Operation, Organization, Page, Stripe,
-            StripeError,
-        },
+        ports::{Organization, Stripe},
         queue::{Queue, lease::Node, schedules::Wanted},
     },
 };
@@ -20,6 +17,7 @@ use super::health::Readiness;
 use crate::{
     config::{self, Config, Migrate, Role},
     queue::Options,
+    stripe::{Account, StripeClient},
 };
 
 /// The leases need one connection, and one more while a broken one is replaced.
@@ -35,12 +33,12 @@ pub fn registry() -> Registry {
 /// # Errors
 /// When the database cannot be opened or the operating system gives no randomness.
 pub async fn env(config: &Config) -> anyhow::Result<Env> {
-    let db = Db::open(&database(config, config.database.max_connections)).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Env {
-        db,
-        clock: Arc::new(SystemClock),
+        db: Db::open(&database(config, config.database.max_connections)).await?,
         chance: Arc::new(Chance::from_system()?),
-        stripe: stripe(config),
+        stripe: stripe(config, &clock)?,
+        clock,
         settings: Arc::new(settings(config)),
     })
 }
@@ -82,7 +80,9 @@ pub async fn queue_options(
         lease_db,
         lease: config.node.lease,
         slots: roles.contains(&Role::Worker).then(|| slots(config)),
-        schedules: roles.contains(&Role::Scheduler).then(|| schedules(registry, config)),
+        schedules: roles
+            .contains(&Role::Scheduler)
+            .then(|| schedules(registry, config)),
         drain: config.shutdown.timeout,
         readiness,
     })
@@ -134,7 +134,10 @@ fn schedules(registry: &Registry, config: &Config) -> Vec<Wanted> {
             kind: schedule.kind.to_owned(),
             args: schedule.args.to_owned(),
             cron: cron.unwrap_or_else(|| schedule.cron.to_owned()),
-            timezone: timezone.map_or_else(|| schedule.timezone.to_owned(), |zone| zone.name().to_owned()),
+            timezone: timezone.map_or_else(
+                || schedule.timezone.to_owned(),
+                |zone| zone.name().to_owned(),
+            ),
             catch_up: changed
                 .and_then(|changed| changed.catch_up)
                 .map_or(schedule.catch_up, catch_up),
@@ -172,36 +175,25 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// Stripe, one account for each organization that has a key. MERGE: `crate::stripe::StripeClient` takes this place.
-fn stripe(config: &Config) -> Arc<dyn Stripe> {
-    let _timeouts: Vec<Duration> = config.organizations.values().map(|one| one.stripe.timeout).collect();
-    Arc::new(NoStripe)
-}
-
-/// Answers every question with [`StripeError::NotConfigured`].
-struct NoStripe;
-
-impl fmt::Debug for NoStripe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NoStripe")
-    }
-}
-
-fn not_configured<'a, T: Send + 'a>(organization: &str) -> Later<'a, Result<T, StripeError>> {
-    let error = StripeError::NotConfigured(organization.to_owned());
-    Box::pin(std::future::ready(Err(error)))
-}
-
-impl Stripe for NoStripe {
-    fn retrieve<'a>(&'a self, organization: &'a str, _: ObjectType, _: &'a str) -> Later<'a, Result<Fetched, StripeError>> {
-        not_configured(organization)
-    }
-
-    fn list<'a>(&'a self, organization: &'a str, _: Listing, _: Option<&'a str>) -> Later<'a, Result<Page, StripeError>> {
-        not_configured(organization)
-    }
-
-    fn perform<'a>(&'a self, organization: &'a str, _: &'a Operation) -> Later<'a, Result<Done, StripeError>> {
-        not_configured(organization)
-    }
+/// Stripe, one account for each organization that has a key.
+fn stripe(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Stripe>> {
+    let accounts = config
+        .organizations
+        .iter()
+        .filter_map(|(id, organization)| {
+            let stripe = &organization.stripe;
+            let account = Account {
+                secret_key: stripe.secret_key.clone()?,
+                api_base: stripe.api_base.to_string(),
+                account: stripe.account.clone().unwrap_or_default(),
+                livemode: stripe.livemode,
+                rate_limit: stripe.rate_limit,
+                timeout: stripe.timeout,
+            };
+            Some((id.clone(), account))
+        });
+    Ok(Arc::new(StripeClient::new(
+        accounts.collect(),
+        Arc::clone(clock),
+    )?))
 }
