@@ -224,6 +224,9 @@ fn clean(text: &str, chars_max: usize) -> String {
 mod tests {
     use super::*;
 
+    /// Status, headers, body, and the verdict's word.
+    type Row<'a> = (u16, &'a [(&'static str, &'a str)], &'a str, &'a str);
+
     const MISSING: &str = r#"{"error":{"code":"resource_missing","type":"invalid_request_error","message":"No such customer: 'cus_1'"}}"#;
     const OTHER: &str = r#"{"error":{"code":"resource_missing","message":"No such customer: 'cus_1'; a similar object exists in live mode, but a test mode key was used."}}"#;
     const LOCK: &str = r#"{"error":{"code":"lock_timeout","message":"busy"}}"#;
@@ -259,7 +262,6 @@ mod tests {
         let never = ("stripe-should-retry", "false");
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         let at = ("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT");
-        type Row<'a> = (u16, &'a [(&'static str, &'a str)], &'a str, &'a str);
         let table: &[Row<'_>] = &[
             (200, &[], r#"{"id":"cus_1"}"#, "text"),
             (200, &[], " {} \n", "text"),

@@ -70,15 +70,11 @@ impl StripeClient {
     /// Connects nothing yet. `accounts` holds the organizations that have a key, by id.
     ///
     /// # Errors
-    /// When an account cannot work as it is, with the organization and the field; or when the machine has no CA
-    /// certificates.
+    /// When an account cannot work as it is: names the organization and the field.
     pub fn new(accounts: BTreeMap<String, Account>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         for (organization, account) in &accounts {
             check(organization, account)?;
         }
-        let tls = accounts
-            .values()
-            .any(|account| !account.api_base.starts_with("http://"));
         let connected = accounts.into_iter().map(|(organization, account)| {
             let budget = || Budget::new(account.rate_limit);
             let (reads, writes) = (budget(), budget());
@@ -90,7 +86,7 @@ impl StripeClient {
             (organization, connected)
         });
         Ok(Self {
-            transport: Transport::new(tls)?,
+            transport: Transport::new()?,
             accounts: connected.collect(),
             clock,
             undated: AtomicBool::new(false),

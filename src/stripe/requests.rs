@@ -193,9 +193,12 @@ fn segment(id: &str) -> Result<String, StripeError> {
         return Err(unsendable("the object's id must be 1 to 255 bytes long"));
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let encoded = id.bytes().map(|byte| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let encoded = id.bytes().map(|byte| {
+        if plain(byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
     });
     Ok(encoded.collect())
 }

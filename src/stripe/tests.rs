@@ -204,6 +204,9 @@ async fn an_organization_without_a_key_is_told_so() {
     );
 }
 
+/// What makes a good account a bad one.
+type Change<'a> = &'a dyn Fn(&mut Account);
+
 #[test]
 fn an_account_that_cannot_work_is_refused_with_the_field() {
     let good = account("https://api.stripe.com/");
@@ -217,7 +220,6 @@ fn an_account_that_cannot_work_is_refused_with_the_field() {
         account.livemode = true;
         account.api_base = "http://127.0.0.1:1/".to_owned();
     };
-    type Change<'a> = &'a dyn Fn(&mut Account);
     let base = |base: &'static str| move |it: &mut Account| it.api_base = base.to_owned();
     let key = |key: &'static str| move |it: &mut Account| it.secret_key = key.into();
     let table: [(&str, Change<'_>); 7] = [

@@ -43,22 +43,18 @@ impl fmt::Display for Broken {
 }
 
 impl Transport {
-    /// Builds the client. Without `tls` it needs no certificates of the operating system.
-    pub(super) fn new(tls: bool) -> anyhow::Result<Self> {
+    /// Builds the client.
+    pub(super) fn new() -> anyhow::Result<Self> {
         // Fails when a provider is installed already, and then that one is used.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
+        let client = Client::builder()
             .user_agent(concat!("memberd/", env!("CARGO_PKG_VERSION")))
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(Policy::none())
-            .no_proxy();
-        if !tls {
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().context(
-            "cannot build the HTTP client for Stripe: are the system's CA certificates installed?",
-        )?;
+            .no_proxy()
+            .build()
+            .context("cannot build the HTTP client for Stripe")?;
         Ok(Self(client))
     }
 

@@ -4,16 +4,15 @@ mod world;
 
 use axum::http::Request;
 use futures::stream;
-use memberd_jobs::kernel::db::Sql;
+use memberd_jobs::{both, kernel::db::Sql, testing::Engine};
 use tower::ServiceExt as _;
-use world::{LIMIT, NOW, SECRET, World, counting, customer, event, sign};
+use world::{LIMIT, NOW, SECRET, World, customer, event, sign};
 
 use super::*;
 
-#[tokio::test]
-async fn a_good_webhook_is_stored_once_however_often_it_comes() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+both! {
+async fn a_good_webhook_is_stored_once_however_often_it_comes(db: TestDb) {
+    let world = World::new(db).await;
     world.good(&customer("evt_1")).await.accepted("new");
     for _ in 0..20 {
         world.good(&customer("evt_1")).await.accepted("seen");
@@ -35,10 +34,8 @@ async fn a_good_webhook_is_stored_once_however_often_it_comes() {
     );
 }
 
-#[tokio::test]
-async fn each_organization_has_its_own_secrets() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn each_organization_has_its_own_secrets(db: TestDb) {
+    let world = World::new(db).await;
     let body = customer("evt_1");
     let theirs = sign("whsec_acme", NOW, body.as_bytes());
     let path = "/webhooks/stripe/acme";
@@ -54,10 +51,8 @@ async fn each_organization_has_its_own_secrets() {
     assert_eq!(world.stored().await.len(), 2);
 }
 
-#[tokio::test]
-async fn forged_and_truncated_ones_are_refused_before_they_are_read() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn forged_and_truncated_ones_are_refused_before_they_are_read(db: TestDb) {
+    let world = World::new(db).await;
     let body = customer("evt_1");
     let good = sign(SECRET, NOW, body.as_bytes());
     let path = "/webhooks/stripe";
@@ -90,10 +85,8 @@ async fn forged_and_truncated_ones_are_refused_before_they_are_read() {
     world.counted("invalid_signature", 9);
 }
 
-#[tokio::test]
-async fn an_old_signature_is_told_from_a_wrong_one() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn an_old_signature_is_told_from_a_wrong_one(db: TestDb) {
+    let world = World::new(db).await;
     let body = customer("evt_1");
     let away = signature::TOLERANCE + Duration::from_secs(1);
     for at in [NOW.minus(away), NOW.plus(away)] {
@@ -107,10 +100,8 @@ async fn an_old_signature_is_told_from_a_wrong_one() {
     world.counted("signature_expired", 2);
 }
 
-#[tokio::test]
-async fn reading_stops_at_the_limit() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn reading_stops_at_the_limit(db: TestDb) {
+    let world = World::new(db).await;
     let path = "/webhooks/stripe";
     let large = "x".repeat(LIMIT + 1);
     let signature = sign(SECRET, NOW, large.as_bytes());
@@ -142,10 +133,8 @@ async fn reading_stops_at_the_limit() {
     assert_eq!(world.stored().await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_body_that_breaks_off_is_refused() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn a_body_that_breaks_off_is_refused(db: TestDb) {
+    let world = World::new(db).await;
     let broken = stream::iter([
         Ok(Bytes::from_static(b"{")),
         Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
@@ -157,10 +146,8 @@ async fn a_body_that_breaks_off_is_refused() {
     world.counted("malformed", 1);
 }
 
-#[tokio::test]
-async fn signed_bodies_that_are_no_events_are_refused() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn signed_bodies_that_are_no_events_are_refused(db: TestDb) {
+    let world = World::new(db).await;
     for body in ["", "hello", "[]", "{}", r#"{"id":"evt_1"}"#] {
         world.good(body).await.refused(400, "invalid_json");
     }
@@ -174,10 +161,8 @@ async fn signed_bodies_that_are_no_events_are_refused() {
     world.counted("malformed", 6);
 }
 
-#[tokio::test]
-async fn events_that_concern_nobody_here_are_kept_and_not_used() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn events_that_concern_nobody_here_are_kept_and_not_used(db: TestDb) {
+    let world = World::new(db).await;
     for (id, kind, account, livemode, outcome) in [
         (
             "evt_1",
@@ -196,12 +181,11 @@ async fn events_that_concern_nobody_here_are_kept_and_not_used() {
         world.counted(outcome, 1);
         world.good(&body).await.accepted("seen");
     }
+    assert_eq!(world.db.count("jobs").await, 0);
 }
 
-#[tokio::test]
-async fn unknown_organizations_and_those_without_secrets_look_alike() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn unknown_organizations_and_those_without_secrets_look_alike(db: TestDb) {
+    let world = World::new(db).await;
     let body = customer("evt_1");
     let mut bodies = Vec::new();
     for name in ["nobody", "silent", "DEFAULT", "..%2Fdefault"] {
@@ -218,38 +202,36 @@ async fn unknown_organizations_and_those_without_secrets_look_alike() {
     world.counted("unknown_organization", 4);
 }
 
-#[tokio::test]
-async fn what_cannot_be_stored_is_asked_for_again() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, 1024 * 1024).await;
+async fn what_cannot_be_stored_is_asked_for_again(db: TestDb) {
     let mut body = customer("evt_1");
     body.push_str(&" ".repeat(500_000));
-    // A full disk: the file may not grow.
-    let mut tx = world.env.db.begin().await.unwrap();
-    let full = Sql::both("PRAGMA max_page_count = 1");
-    tx.execute(full, &[]).await.unwrap();
-    tx.commit().await.unwrap();
+    let world = World::over(db, BODY_LIMIT);
+    match world.db.engine() {
+        // The server is gone.
+        Engine::Postgres => world.db.db.close().await,
+        // The disk is full: the file may not grow.
+        Engine::Sqlite => {
+            let full = Sql::both("PRAGMA max_page_count = 1");
+            world.db.execute(full, &[]).await;
+        }
+    }
     let answer = world.good(&body).await;
     answer.refused(503, "overloaded");
     assert_eq!(answer.retry_after.as_deref(), Some("5"));
-    assert_eq!(world.stored().await, []);
     world.counted("unavailable", 1);
 
-    let mut tx = world.env.db.begin().await.unwrap();
-    let space = Sql::both("PRAGMA max_page_count = 1000000");
-    tx.execute(space, &[]).await.unwrap();
-    tx.commit().await.unwrap();
+    let world = World::over(world.db.reopen().await, BODY_LIMIT);
+    assert_eq!(world.stored().await, []);
     world.good(&body).await.accepted("new");
     assert_eq!(world.stored().await.len(), 1);
 }
 
-#[tokio::test]
-async fn only_post_is_answered() {
-    let (recorder, _guard) = counting();
-    let world = World::new(recorder, LIMIT).await;
+async fn only_post_is_answered(db: TestDb) {
+    let world = World::new(db).await;
     let request = Request::get("/webhooks/stripe")
         .body(Body::empty())
         .unwrap();
     let response = world.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
 }

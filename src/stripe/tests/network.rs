@@ -82,13 +82,13 @@ async fn a_write_on_a_connection_that_was_closed_is_left_to_the_job() {
 async fn silence_ends_with_the_timeout() {
     let fake = Fake::start([Answer::Silence, Answer::Silence]).await;
     let client = with(&Account {
-        timeout: Duration::from_millis(100),
+        timeout: Duration::from_millis(400),
         ..account(&fake.base)
     });
     let StripeError::Unavailable(why) = read(&client).await.unwrap_err() else {
         panic!("unavailable")
     };
-    assert_eq!(why, "no answer within 100ms");
+    assert_eq!(why, "no answer within 400ms");
     assert!(client.perform("default", &operation(true)).await.is_err());
     assert_eq!(fake.requests().len(), 2);
 }

@@ -1,94 +1,41 @@
-//! A daemon's webhook routes over a database in a file, and what a test can do with them.
-
-use std::fmt;
+//! A daemon's webhook routes over a database of their own, and what a test can do with them.
 
 use axum::{
     body::{Body, to_bytes},
     http::{Request, Response},
 };
 use hmac::{Hmac, KeyInit, Mac};
-use memberd_jobs::{
-    args,
-    kernel::{
-        Chance, Settings, TestClock,
-        db::{Db, Options, Sql},
-        ports::{
-            Done, Fetched, Later, Listing, ObjectType, Operation, Organization, Page, Stripe,
-            StripeError,
-        },
-    },
-};
+use memberd_jobs::{args, kernel::db::Sql, kernel::ports::Organization, testing::TestDb};
 use metrics::LocalRecorderGuard;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::super::*;
 
 pub(super) const SECRET: &str = "whsec_ours";
-pub(super) const NOW: Timestamp = Timestamp(1_768_473_000_000);
+pub(super) const NOW: Timestamp = memberd_jobs::testing::START;
 pub(super) const LIMIT: usize = 4096;
-
-/// Fails every test in which Stripe is asked.
-struct NeverAsked;
-
-impl fmt::Debug for NeverAsked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NeverAsked")
-    }
-}
-
-impl Stripe for NeverAsked {
-    fn retrieve<'a>(
-        &'a self,
-        _: &'a str,
-        _: ObjectType,
-        _: &'a str,
-    ) -> Later<'a, Result<Fetched, StripeError>> {
-        panic!("a webhook asked Stripe")
-    }
-    fn list<'a>(
-        &'a self,
-        _: &'a str,
-        _: Listing,
-        _: Option<&'a str>,
-    ) -> Later<'a, Result<Page, StripeError>> {
-        panic!("a webhook asked Stripe")
-    }
-    fn perform<'a>(&'a self, _: &'a str, _: &'a Operation) -> Later<'a, Result<Done, StripeError>> {
-        panic!("a webhook asked Stripe")
-    }
-}
-
-pub(super) struct World {
-    pub(super) env: Env,
-    pub(super) router: Router,
-    pub(super) handle: PrometheusHandle,
-    _folder: TempDir,
-}
 
 const ADD: Sql = Sql::both("INSERT INTO organizations (id, name, created_at) VALUES ($1, $1, 0)");
 const STORED: Sql = Sql::both("SELECT id, state FROM stripe_events ORDER BY id");
 
+pub(super) struct World {
+    pub(super) db: TestDb,
+    pub(super) router: Router,
+    pub(super) handle: PrometheusHandle,
+    /// Metrics of this test alone, as long as it stays on its thread.
+    _guard: LocalRecorderGuard<'static>,
+}
+
 impl World {
-    pub(super) async fn new(recorder: &PrometheusRecorder, body_limit: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&Options {
-            url: format!("sqlite:{}/memberd.db", folder.path().display()),
-            max_connections: 2,
-            statement_timeout: Duration::from_secs(5),
-        })
-        .await
-        .unwrap();
-        db.migrate().await.unwrap();
-        let mut tx = db.begin().await.unwrap();
-        for organization in ["default", "acme", "silent"] {
-            tx.execute(ADD, args![organization]).await.unwrap();
+    /// Organizations `default` and `acme` with secrets, and `silent` with an empty one.
+    pub(super) async fn new(db: TestDb) -> Self {
+        for organization in ["acme", "silent"] {
+            db.execute(ADD, args![organization]).await;
         }
-        tx.commit().await.unwrap();
-        let organization = |name: &str, account: &str| {
+        let organization = |(name, account): (&str, &str)| {
             let organization = Organization {
                 name: name.to_owned(),
                 account: account.to_owned(),
@@ -97,24 +44,21 @@ impl World {
             };
             (name.to_owned(), organization)
         };
-        let env = Env {
-            db,
-            clock: Arc::new(TestClock::at(NOW)),
-            chance: Arc::new(Chance::seeded(1)),
-            stripe: Arc::new(NeverAsked),
-            settings: Arc::new(Settings {
-                organizations: [
-                    organization("default", "acct_1"),
-                    organization("acme", "acct_2"),
-                    organization("silent", "acct_3"),
-                ]
-                .into(),
-                ..Settings::default()
-            }),
-        };
+        let names = [
+            ("default", "acct_1"),
+            ("acme", "acct_2"),
+            ("silent", "acct_3"),
+        ];
+        let db = db.with_settings(|it| it.organizations = names.map(organization).into());
+        Self::over(db, LIMIT)
+    }
+
+    /// The routes over a database that is ready.
+    pub(super) fn over(db: TestDb, body_limit: usize) -> Self {
+        let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
         let secrets = |list: &[&str]| list.iter().map(|text| SecretString::from(*text)).collect();
         let router = routes(StripeIngest {
-            env: env.clone(),
+            env: db.env.clone(),
             secrets: [
                 ("default".to_owned(), secrets(&["whsec_old", SECRET])),
                 ("acme".to_owned(), secrets(&["whsec_acme"])),
@@ -125,10 +69,10 @@ impl World {
             body_limit,
         });
         Self {
-            env,
+            db,
             router,
             handle: recorder.handle(),
-            _folder: folder,
+            _guard: metrics::set_default_local_recorder(recorder),
         }
     }
 
@@ -155,7 +99,7 @@ impl World {
     }
 
     pub(super) async fn stored(&self) -> Vec<(String, String)> {
-        self.env.db.all(STORED, &[]).await.unwrap()
+        self.db.rows(STORED, &[]).await
     }
 
     #[track_caller]
@@ -225,7 +169,7 @@ pub(super) fn event(id: &str, kind: &str, account: Option<&str>, livemode: bool)
     let mut event = json!({
         "id": id, "object": "event", "type": kind, "created": NOW.seconds() - 3,
         "livemode": livemode, "api_version": "2026-09-30.endive", "pending_webhooks": 1,
-        "data": { "object": { "id": "cus_1", "object": "customer" } },
+        "data": { "object": { "id": "x_1", "object": kind.rsplit_once('.').unwrap().0 } },
     });
     if let Some(account) = account {
         event["account"] = account.into();
@@ -235,14 +179,4 @@ pub(super) fn event(id: &str, kind: &str, account: Option<&str>, livemode: bool)
 
 pub(super) fn customer(id: &str) -> String {
     event(id, "customer.updated", None, false)
-}
-
-/// Metrics of this test alone. The tests run on one thread, where the recorder is set.
-fn recorder() -> &'static PrometheusRecorder {
-    Box::leak(Box::new(PrometheusBuilder::new().build_recorder()))
-}
-
-pub(super) fn counting() -> (&'static PrometheusRecorder, LocalRecorderGuard<'static>) {
-    let recorder = recorder();
-    (recorder, metrics::set_default_local_recorder(recorder))
 }
