@@ -40,7 +40,7 @@ macro_rules! kinds {
             }
 
             impl $name {
-                pub(super) fn new(key: &str) -> NewJob {
+                pub(super) fn with(key: &str) -> NewJob {
                     NewJob::of("default", &Self { key: key.to_owned() }).unwrap()
                 }
             }

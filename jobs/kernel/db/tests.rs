@@ -160,10 +160,10 @@ both! {
             assert_eq!(bells.wait(Queue::Default, PATIENCE).await, Woken::Rung);
         }
         let mut tx = db.db.begin().await.unwrap();
-        outbox::enqueue(&mut tx, &db, Plain::new("a")).await.unwrap();
+        outbox::enqueue(&mut tx, &db, Plain::with("a")).await.unwrap();
         drop(tx);
         assert_eq!(bells.wait(Queue::Default, Duration::from_millis(50)).await, Woken::Elapsed);
-        db.enqueue(Plain::new("b")).await;
+        db.enqueue(Plain::with("b")).await;
         assert_eq!(bells.wait(Queue::Default, PATIENCE).await, Woken::Rung);
         assert_eq!(bells.wait(Queue::Stripe, Duration::ZERO).await, if db.engine() == Engine::Postgres {
             Woken::Rung

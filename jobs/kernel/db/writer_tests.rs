@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{args, testing::TestDb};
 
-/// Bytes of the write-ahead log's header and of each frame's, before a page (https://sqlite.org/fileformat2.html#walformat).
+/// Bytes of the write-ahead log's header and of each frame's, before a page (<https://sqlite.org/fileformat2.html#walformat>).
 const WAL_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 

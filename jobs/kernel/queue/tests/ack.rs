@@ -43,9 +43,12 @@ fn retry(db: &TestDb, after: Duration) -> Outcome {
     }
 }
 
+/// What the test of the history reads of a finished job.
+type Found = (String, String, i64, String, String, i64, i64, i64, i64);
+
 both! {
     async fn a_completed_job_leaves_with_its_report(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let job = claim_one(&db, "a").await;
         let report = Some("{\"seen\":3}".to_owned());
         assert_eq!(settle(&db, &[end(&job, Outcome::Completed { report: report.clone() })]).await, APPLIED);
@@ -59,7 +62,7 @@ both! {
             Outcome::Cancelled { error: "unwanted".to_owned() },
             Outcome::Discarded { error: "broken".to_owned() },
         ] {
-            db.enqueue(Plain::new("a")).await;
+            db.enqueue(Plain::with("a")).await;
             let job = claim_one(&db, "a").await;
             assert_eq!(settle(&db, &[end(&job, outcome)]).await, APPLIED);
         }
@@ -71,7 +74,7 @@ both! {
     }
 
     async fn a_retry_waits_and_counts_the_attempt(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let job = claim_one(&db, "a").await;
         assert_eq!(settle(&db, &[end(&job, retry(&db, Duration::from_secs(9)))]).await, APPLIED);
         let row = jobs(&db).await.remove(0);
@@ -83,7 +86,7 @@ both! {
     }
 
     async fn a_snooze_and_a_given_back_job_spend_no_attempt(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let later = db.now().plus(Duration::from_mins(1));
         let job = claim_one(&db, "a").await;
         assert_eq!(settle(&db, &[end(&job, Outcome::Snooze { due_at: later })]).await, APPLIED);
@@ -98,7 +101,7 @@ both! {
     }
 
     async fn an_acknowledgement_after_a_rescue_is_refused(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let slept = claim_one(&db, "a").await;
         db.advance(LEASE + Duration::from_millis(1));
         assert_eq!(lease::rescue(&db.db, db.now()).await.unwrap(), 1);
@@ -114,7 +117,7 @@ both! {
     }
 
     async fn the_fence_tells_two_claims_of_one_attempt_and_owner_apart(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let first = claim_one(&db, "a").await;
         settle(&db, &[end(&first, Outcome::GivenBack)]).await;
         let second = claim_one(&db, "a").await;
@@ -127,7 +130,7 @@ both! {
 
     async fn a_batch_ends_each_job_in_its_own_way(db: TestDb) {
         for key in ["a", "b", "c", "d", "e"] {
-            db.enqueue(Plain::new(key)).await;
+            db.enqueue(Plain::with(key)).await;
         }
         let jobs_held = claim_some(&db, "a", 10).await;
         let acks = [
@@ -142,10 +145,10 @@ both! {
     }
 
     async fn a_retry_folds_into_a_waiting_twin_and_hastens_it(db: TestDb) {
-        let first = db.enqueue(Waiting::new("k")).await;
+        let first = db.enqueue(Waiting::with("k")).await;
         let running = claim_one(&db, "a").await;
         let late = db.now().plus(Duration::from_hours(1));
-        let twin = db.enqueue(Waiting::new("k").due(late)).await;
+        let twin = db.enqueue(Waiting::with("k").due(late)).await;
         let soon = db.now().plus(Duration::from_secs(9));
         assert_eq!(settle(&db, &[end(&running, retry(&db, Duration::from_secs(9)))]).await, FOLDED);
         let left = jobs(&db).await;
@@ -155,9 +158,9 @@ both! {
     }
 
     async fn of_two_running_twins_the_first_due_returns(db: TestDb) {
-        db.enqueue(Waiting::new("k")).await;
+        db.enqueue(Waiting::with("k")).await;
         let one = claim_one(&db, "a").await;
-        db.enqueue(Waiting::new("k")).await;
+        db.enqueue(Waiting::with("k")).await;
         let two = claim_one(&db, "a").await;
         let acks = [end(&one, retry(&db, LEASE)), end(&two, Outcome::GivenBack)];
         assert_eq!(settle(&db, &acks).await, Settled { applied: 2, stale: 0, folded: 1 });
@@ -166,17 +169,17 @@ both! {
     }
 
     async fn live_jobs_return_beside_each_other(db: TestDb) {
-        db.enqueue(Live::new("k")).await;
-        db.enqueue(Live::new("other")).await;
+        db.enqueue(Live::with("k")).await;
+        db.enqueue(Live::with("other")).await;
         let held = claim_some(&db, "a", 10).await;
         let acks: Vec<_> = held.iter().map(|job| end(job, Outcome::GivenBack)).collect();
         assert_eq!(settle(&db, &acks).await, Settled { applied: 2, stale: 0, folded: 0 });
-        assert!(db.enqueue(Live::new("k")).await.folded);
+        assert!(db.enqueue(Live::with("k")).await.folded);
     }
 
     async fn a_job_cancelled_while_it_ran_does_not_wait_again(db: TestDb) {
         for outcome in [retry(&db, LEASE), Outcome::GivenBack, Outcome::Snooze { due_at: db.now() }] {
-            db.enqueue(Plain::new("a")).await;
+            db.enqueue(Plain::with("a")).await;
             let job = claim_one(&db, "a").await;
             ask_to_cancel(&db, &job.id).await;
             assert_eq!(settle(&db, &[end(&job, outcome)]).await, APPLIED);
@@ -186,13 +189,12 @@ both! {
     }
 
     async fn a_finished_job_keeps_all_that_people_search_by(db: TestDb) {
-        db.enqueue(Waiting::new("k").priority(3).fired_by("nightly", db.now())).await;
+        db.enqueue(Waiting::with("k").priority(3).fired_by("nightly", db.now())).await;
         let job = claim_one(&db, "a").await;
         settle(&db, &[completed(&job)]).await;
         let found = Sql::both(
             "SELECT kind, queue, priority, unique_key, schedule, created_at, started_at, finished_at, max_attempts
              FROM jobs_done");
-        type Found = (String, String, i64, String, String, i64, i64, i64, i64);
         let row: Vec<Found> = db.rows(found, args![]).await;
         let (kind, now) = ("test.waiting".to_owned(), db.now().0);
         let key = "default:test.waiting:k".to_owned();
@@ -207,14 +209,14 @@ async fn a_retry_and_a_twin_enqueued_at_once_leave_one_waiting_job() {
     let db = TestDb::postgres().await;
     for round in 0..10 {
         let key = format!("k{round}");
-        db.enqueue(Waiting::new(&key)).await;
+        db.enqueue(Waiting::with(&key)).await;
         let running = claim_one(&db, "a").await;
         let (other, again) = (db.node().await, db.node().await);
         let new_key = key.clone();
         let mut both = JoinSet::new();
         both.spawn(async move {
             let mut tx = other.db.begin().await.unwrap();
-            crate::kernel::outbox::enqueue(&mut tx, &other, Waiting::new(&new_key))
+            crate::kernel::outbox::enqueue(&mut tx, &other, Waiting::with(&new_key))
                 .await
                 .unwrap();
             tx.commit().await.unwrap();

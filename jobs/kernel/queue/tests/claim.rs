@@ -37,7 +37,7 @@ async fn limit(
 
 async fn enqueue(db: &TestDb, count: usize) {
     let mut tx = db.db.begin().await.unwrap();
-    let jobs = (0..count).map(|at| Plain::new(&at.to_string())).collect();
+    let jobs = (0..count).map(|at| Plain::with(&at.to_string())).collect();
     outbox::enqueue_many(&mut tx, db, jobs).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -76,7 +76,7 @@ both! {
     }
 
     async fn a_job_waits_until_it_is_due(db: TestDb) {
-        db.enqueue(Plain::new("a").due(db.now().plus(Duration::from_millis(1)))).await;
+        db.enqueue(Plain::with("a").due(db.now().plus(Duration::from_millis(1)))).await;
         assert!(claim_some(&db, "a", 10).await.is_empty());
         db.advance(Duration::from_millis(1));
         assert_eq!(claim_some(&db, "a", 10).await.len(), 1);
@@ -154,10 +154,10 @@ both! {
     }
 
     async fn an_exclusive_job_waits_while_its_key_runs(db: TestDb) {
-        db.enqueue(Exclusive::new("k")).await;
+        db.enqueue(Exclusive::with("k")).await;
         let running = claim_one(&db, "a").await;
-        assert!(!db.enqueue(Exclusive::new("k")).await.folded);
-        db.enqueue(Exclusive::new("other")).await;
+        assert!(!db.enqueue(Exclusive::with("k")).await.folded);
+        db.enqueue(Exclusive::with("other")).await;
         let claimed = claim_some(&db, "b", 10).await;
         assert_eq!(claimed.len(), 1);
         assert!(claimed[0].args.contains("other"));
@@ -182,7 +182,7 @@ async fn overlap(env: &Env, owner: &str, running: &Mutex<BTreeSet<String>>) -> u
     let mut ran = 0;
     for round in 0..20 {
         // One call, which orders its locks by key: three calls in any order could deadlock, and be told Busy.
-        let keys = (0..3).map(|key| Exclusive::new(&((round + key) % 5).to_string()));
+        let keys = (0..3).map(|key| Exclusive::with(&((round + key) % 5).to_string()));
         let mut tx = env.db.begin().await.unwrap();
         outbox::enqueue_many(&mut tx, env, keys.collect())
             .await

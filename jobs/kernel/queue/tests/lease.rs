@@ -20,7 +20,7 @@ async fn rescue(db: &TestDb) -> u64 {
 
 both! {
     async fn a_renewed_lease_does_not_expire(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let job = claim_one(&db, "a").await;
         db.advance(LEASE);
         assert_eq!(rescue(&db).await, 0, "not at its last moment");
@@ -33,9 +33,9 @@ both! {
     }
 
     async fn a_node_hears_what_it_holds_and_what_it_should_cancel(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let job = claim_one(&db, "a").await;
-        db.enqueue(Plain::new("b")).await;
+        db.enqueue(Plain::with("b")).await;
         claim_one(&db, "b").await;
         let held = |cancel| [Held { id: job.id.clone(), fence: job.fence, cancel }];
         assert_eq!(lease::held(&db.db, "a").await.unwrap(), held(false));
@@ -50,7 +50,7 @@ both! {
     }
 
     async fn a_node_that_slept_through_its_lease_hears_that_it_holds_nothing(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         claim_one(&db, "a").await;
         db.advance(LEASE + MOMENT);
         rescue(&db).await;
@@ -60,7 +60,7 @@ both! {
     }
 
     async fn an_expired_job_returns_with_its_attempt_counted_until_the_last(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         for attempt in 1..=2 {
             assert_eq!(claim_one(&db, "a").await.attempt, attempt);
             db.advance(LEASE + MOMENT);
@@ -75,7 +75,7 @@ both! {
 
     async fn several_nodes_rescue_each_job_once(db: TestDb) {
         for key in 0..50 {
-            db.enqueue(Plain::new(&key.to_string())).await;
+            db.enqueue(Plain::with(&key.to_string())).await;
         }
         assert_eq!(claim_some(&db, "dead", 50).await.len(), 50);
         db.advance(LEASE + MOMENT);
@@ -89,9 +89,9 @@ both! {
     }
 
     async fn a_dead_node_with_two_jobs_of_one_key_is_rescued(db: TestDb) {
-        db.enqueue(Waiting::new("k")).await;
+        db.enqueue(Waiting::with("k")).await;
         claim_one(&db, "dead").await;
-        db.enqueue(Waiting::new("k")).await;
+        db.enqueue(Waiting::with("k")).await;
         claim_one(&db, "dead").await;
         db.advance(LEASE + MOMENT);
         assert_eq!(rescue(&db).await, 2);
@@ -99,7 +99,7 @@ both! {
     }
 
     async fn a_job_cancelled_on_a_node_that_died_does_not_run_again(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let job = claim_one(&db, "dead").await;
         ask_to_cancel(&db, &job.id).await;
         db.advance(LEASE + MOMENT);

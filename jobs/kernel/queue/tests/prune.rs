@@ -18,7 +18,7 @@ const NO_LIMIT: i64 = 1_000;
 /// Jobs that finished one minute after the other, the first of them badly.
 async fn history(db: &TestDb, count: usize) {
     for at in 0..count {
-        db.enqueue(Plain::new(&at.to_string())).await;
+        db.enqueue(Plain::with(&at.to_string())).await;
         let job = claim_one(db, "a").await;
         let failed = end(
             &job,
@@ -62,7 +62,7 @@ both! {
     }
 
     async fn windows_go_when_they_have_passed(db: TestDb) {
-        db.enqueue(Hourly::new("k")).await;
+        db.enqueue(Hourly::with("k")).await;
         db.advance(MINUTE * 60);
         prune(&db.db, Timestamp(0), NO_LIMIT, db.now()).await.unwrap();
         assert_eq!(db.count("job_windows").await, 1, "not at its last moment");

@@ -35,7 +35,7 @@ async fn work(tx: &mut Tx, cx: &Context) {
         data: serde_json::json!({}),
     };
     events::emit(tx, &cx.env, &event).await.unwrap();
-    outbox::enqueue(tx, &cx.env, Waiting::new("follow-up"))
+    outbox::enqueue(tx, &cx.env, Waiting::with("follow-up"))
         .await
         .unwrap();
 }
@@ -99,7 +99,7 @@ both! {
     }
 
     async fn a_job_that_lost_its_lease_writes_nothing(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let cx = context(&db, claim_one(&db, "a").await);
         db.advance(LEASE + Duration::from_millis(1));
         assert_eq!(lease::rescue(&db.db, db.now()).await.unwrap(), 1);
@@ -118,7 +118,7 @@ both! {
     }
 
     async fn a_completion_that_rolls_back_leaves_the_job_running(db: TestDb) {
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let cx = context(&db, claim_one(&db, "a").await);
         let mut tx = db.db.begin().await.unwrap();
         work(&mut tx, &cx).await;
@@ -143,7 +143,7 @@ both! {
         let text = serde_json::json!({"how": "well"});
         db.enqueue(NewJob::from_def(&JobDef::of::<Ends>(), "default", &text).unwrap()).await;
         db.enqueue(ends("well")).await;
-        db.enqueue(Plain::new("a")).await;
+        db.enqueue(Plain::with("a")).await;
         let spoil = crate::kernel::db::Sql::both("UPDATE jobs SET args = '{\"who\":1}' WHERE id = (SELECT min(id) FROM jobs)");
         db.execute(spoil, &[]).await;
         let drained = db.drain_allowing_failures(&Registry::default().with(JobDef::of::<Ends>())).await;
@@ -162,7 +162,7 @@ async fn draining_panics_with_the_error_of_a_failed_job() {
 #[tokio::test]
 async fn a_pause_ends_when_the_job_is_told_to_stop() {
     let db = TestDb::sqlite().await;
-    db.enqueue(Plain::new("a")).await;
+    db.enqueue(Plain::with("a")).await;
     let cx = Arc::new(context(&db, claim_one(&db, "a").await));
     assert!(cx.pause(Duration::ZERO).await);
     cx.cancel.cancel();
