@@ -46,7 +46,11 @@ macro_rules! over_ids {
     ($before:expr, $after:expr) => {
         Sql::split(
             concat!($before, "(SELECT value FROM json_each($1))", $after),
-            concat!($before, "(SELECT jsonb_array_elements_text($1::jsonb))", $after),
+            concat!(
+                $before,
+                "(SELECT jsonb_array_elements_text($1::jsonb))",
+                $after
+            ),
         )
     };
 }
@@ -108,7 +112,10 @@ const ENDED: Sql = over_ids!(
     "SELECT id FROM jobs_done WHERE id IN ",
     " AND organization_id = $2"
 );
-const LIVING: Sql = over_ids!("SELECT id FROM jobs WHERE id IN ", " AND organization_id = $2");
+const LIVING: Sql = over_ids!(
+    "SELECT id FROM jobs WHERE id IN ",
+    " AND organization_id = $2"
+);
 
 /// The error text of a job that people cancelled while it waited.
 const CANCELLED_BY_REQUEST: &str = "cancelled on request";
