@@ -1,5 +1,9 @@
 //! The shell of memberd: how it is reached and what it reaches.
 
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod ingest;
+pub mod queue;
+pub mod runtime;
 pub mod stripe;

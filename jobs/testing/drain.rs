@@ -103,11 +103,7 @@ async fn run(env: &Env, registry: &Registry, job: Claimed, drained: &mut Drained
         serde_json::from_str::<Value>(&job.args),
     ) {
         (Some(def), Ok(args)) => {
-            let cx = Context {
-                env: env.clone(),
-                job: job.clone(),
-                cancel: CancellationToken::new(),
-            };
+            let cx = Context::new(env.clone(), job.clone(), CancellationToken::new());
             (def.run)(args, Arc::new(cx)).await
         }
         (None, _) => Err(JobError::Fail(anyhow::anyhow!(

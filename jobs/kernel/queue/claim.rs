@@ -8,6 +8,7 @@ use crate::{
     kernel::{
         clock::Timestamp,
         db::{Result, Sql, Tx},
+        limits::ROUND_JOBS_MAX,
     },
 };
 
@@ -131,6 +132,7 @@ pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Round> {
         .rate_per_second
         .map(|rate| tokens(&control, rate, claim.now));
     want = want.min(tokens.map_or(i64::MAX, |milli| milli / 1000));
+    want = want.min(i64::try_from(ROUND_JOBS_MAX).unwrap_or(i64::MAX));
     if want <= 0 {
         return Ok(Round::default());
     }
