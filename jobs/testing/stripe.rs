@@ -110,7 +110,7 @@ impl FakeStripe {
             id.to_owned(),
             event.to_string(),
         ));
-        state.events.sort_by(|a, b| a.1.cmp(&b.1));
+        state.events.sort_by_key(|event| event.1);
     }
 
     /// From now on answers are true as of `time`; `None`: as of the test's clock.
