@@ -1,1 +1,3 @@
-//! x
+//! The tests of the whole: one binary, so that they link once.
+
+mod tidy;

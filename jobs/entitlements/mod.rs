@@ -1,6 +1,6 @@
 //! (filled next)
 
-use crate::kernel::Family;
+use crate::kernel::{Data, Family};
 
 /// This family.
-pub const FAMILY: Family = Family { name: "entitlements", jobs: &[], schedules: &[], data: &[] };
+pub const FAMILY: Family = Family { name: "entitlements", jobs: &[], schedules: &[], data: &[Data::Delete("entitlements")] };
