@@ -8,7 +8,7 @@ use std::{
 
 use memberd_jobs::{
     FAMILIES,
-    kernel::{Family, db::Sql, schedule::Ticks},
+    kernel::{Data, Family, db::Sql, schedule::Ticks},
     testing::TestDb,
 };
 
@@ -227,8 +227,7 @@ async fn every_table_about_members_says_what_becomes_of_it_when_one_is_deleted()
          FROM sqlite_master AS t WHERE t.type = 'table' ORDER BY t.name",
     );
     let tables: Vec<(String, bool)> = TestDb::sqlite().await.rows(about_members, &[]).await;
-    let declared =
-        |family: &&Family| -> Vec<_> { family.data.iter().map(|data| data.table()).collect() };
+    let declared = |family: &&Family| -> Vec<_> { family.data.iter().map(Data::table).collect() };
     let declared: Vec<_> = FAMILIES.iter().flat_map(declared).collect();
     let mut broken = Vec::new();
     for (table, member) in &tables {

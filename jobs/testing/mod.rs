@@ -29,6 +29,11 @@ macro_rules! both {
         $(
             $(#[$meta])*
             mod $name {
+                #[allow(
+                    unused_imports,
+                    clippy::allow_attributes,
+                    reason = "a test may need nothing from around it"
+                )]
                 use super::*;
 
                 async fn test($db: $crate::testing::TestDb) $body
