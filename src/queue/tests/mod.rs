@@ -1,6 +1,7 @@
 //! The queue's promises, each on both databases, with runtimes as they are in production.
 
 mod database;
+mod lanes;
 mod runs;
 mod sharing;
 mod stops;
