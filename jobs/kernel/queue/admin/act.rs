@@ -46,7 +46,11 @@ macro_rules! over_ids {
     ($before:expr, $after:expr) => {
         Sql::split(
             concat!($before, "(SELECT value FROM json_each($1))", $after),
-            concat!($before, "(SELECT jsonb_array_elements_text($1::jsonb))", $after),
+            concat!(
+                $before,
+                "(SELECT jsonb_array_elements_text($1::jsonb))",
+                $after
+            ),
         )
     };
 }
@@ -108,7 +112,10 @@ const ENDED: Sql = over_ids!(
     "SELECT id FROM jobs_done WHERE id IN ",
     " AND organization_id = $2"
 );
-const LIVING: Sql = over_ids!("SELECT id FROM jobs WHERE id IN ", " AND organization_id = $2");
+const LIVING: Sql = over_ids!(
+    "SELECT id FROM jobs WHERE id IN ",
+    " AND organization_id = $2"
+);
 
 /// The error text of a job that people cancelled while it waited.
 const CANCELLED_BY_REQUEST: &str = "cancelled on request";
@@ -155,15 +162,18 @@ pub async fn act_on_filter(
     organization: &str,
     action: Action,
     filter: &Filter<'_>,
-    expected: usize,
+    expected: i64,
     now: Timestamp,
-) -> Result<std::result::Result<BTreeMap<String, Acted>, usize>> {
-    let limit = i64::try_from(BULK_FILTER_JOBS_MAX + 1).unwrap_or(i64::MAX);
+) -> Result<std::result::Result<BTreeMap<String, Acted>, i64>> {
     let found: Vec<(String,)> = tx
-        .all(MATCHING_IDS, &filter.args(organization, now, None, limit))
+        .all(
+            MATCHING_IDS,
+            &filter.args(organization, now, None, BULK_FILTER_JOBS_MAX + 1),
+        )
         .await?;
-    if found.len() != expected || found.len() > BULK_FILTER_JOBS_MAX {
-        return Ok(Err(found.len()));
+    let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    if count != expected || count > BULK_FILTER_JOBS_MAX {
+        return Ok(Err(count));
     }
     let ids: Vec<String> = found.into_iter().map(|row| row.0).collect();
     act(tx, organization, action, &ids, now).await.map(Ok)

@@ -169,10 +169,7 @@ const LIST_MEMBER: Sql = Sql::both(shown!(matching!(
     " AND member_id = $8",
     " AND member_id = $8"
 )));
-const LIST_DISCARDED: Sql = Sql::both(shown!(matching!(
-    " AND 1 = 0",
-    " AND state = 'discarded'"
-)));
+const LIST_DISCARDED: Sql = Sql::both(shown!(matching!(" AND 1 = 0", " AND state = 'discarded'")));
 pub(super) const MATCHING_IDS: Sql = Sql::both(concat!(
     "SELECT id FROM (",
     matching!("", ""),
@@ -243,12 +240,7 @@ pub async fn list(
 }
 
 /// One job of an organization.
-pub async fn show(
-    db: &Db,
-    organization: &str,
-    id: &str,
-    now: Timestamp,
-) -> Result<Option<JobRow>> {
+pub async fn show(db: &Db, organization: &str, id: &str, now: Timestamp) -> Result<Option<JobRow>> {
     db.optional(SHOW, args![organization, now, id]).await
 }
 
