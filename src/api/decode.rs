@@ -154,7 +154,7 @@ impl<'de> de::Deserializer<'de> for Decoder {
                 text,
             }),
             Value::Object(fields) => visitor.visit_map(Fields {
-                fields: fields.into_iter(),
+                rest: fields.into_iter(),
                 value: None,
                 text,
             }),
@@ -239,7 +239,7 @@ impl<'de> de::SeqAccess<'de> for Items {
 }
 
 struct Fields {
-    fields: serde_json::map::IntoIter,
+    rest: serde_json::map::IntoIter,
     value: Option<(String, Value)>,
     text: bool,
 }
@@ -251,7 +251,7 @@ impl<'de> de::MapAccess<'de> for Fields {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Fault> {
-        let Some((name, value)) = self.fields.next() else {
+        let Some((name, value)) = self.rest.next() else {
             return Ok(None);
         };
         self.value = Some((name.clone(), value));

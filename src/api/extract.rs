@@ -158,12 +158,12 @@ fn tidy(value: &mut Value, depth: usize) -> Result<(), Problem> {
             format!("the body is more than {JSON_DEPTH_MAX} levels deep"),
         ));
     }
-    let no_nul = |text: &str| match text.contains('\0') {
-        true => Err(Problem::new(
-            Code::InvalidRequest,
-            "texts must not contain the character U+0000",
-        )),
-        false => Ok(()),
+    let no_nul = |text: &str| {
+        if text.contains('\0') {
+            let detail = "texts must not contain the character U+0000";
+            return Err(Problem::new(Code::InvalidRequest, detail));
+        }
+        Ok(())
     };
     match value {
         Value::String(text) => no_nul(text),

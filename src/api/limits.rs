@@ -33,7 +33,7 @@ pub const READY_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 pub const READY_CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// Silence after which the workers of this process count as stuck.
-pub const WORKER_SILENCE_MAX: Duration = Duration::from_secs(60);
+pub const WORKER_SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// Seconds after which a caller that met an overloaded daemon should come back.
 pub const RETRY_AFTER_SECONDS: u32 = 1;

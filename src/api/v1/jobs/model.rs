@@ -70,7 +70,7 @@ pub(in crate::api::v1) struct Job {
 pub(super) struct Attempt {
     /// Which attempt, from 1.
     #[schema(minimum = 1)]
-    attempt: i64,
+    number: i64,
     /// How it ended: `retry` or `discarded`.
     #[schema(example = "retry")]
     outcome: String,
@@ -115,7 +115,7 @@ impl From<JobRow> for Job {
 impl From<JobAttempt> for Attempt {
     fn from(row: JobAttempt) -> Self {
         Self {
-            attempt: row.attempt,
+            number: row.attempt,
             outcome: row.outcome,
             error: row.error,
             node: row.owner,

@@ -21,18 +21,11 @@ pub(super) async fn run(
     Path(schedule): Path<String>,
     _: NoQuery,
 ) -> Answer<(StatusCode, Json<Job>)> {
-    match schedules::run_now(&state.env, &state.registry, &schedule).await? {
-        Some(id) => {
-            let job = jobs::found(&state, &caller, &id).await?;
-            Ok((StatusCode::CREATED, Json(job)))
-        }
-        None => {
-            found(&state, &schedule).await?;
-            Err(Problem::new(
-                Code::InvalidRequest,
-                format!("this version of memberd cannot run the job of schedule {schedule}"),
-            )
-            .unprocessable())
-        }
-    }
+    let Some(id) = schedules::run_now(&state.env, &state.registry, &schedule).await? else {
+        found(&state, &schedule).await?;
+        let detail = format!("this version of memberd cannot run the job of schedule {schedule}");
+        return Err(Problem::new(Code::InvalidRequest, detail).unprocessable());
+    };
+    let job = jobs::found(&state, &caller, &id).await?;
+    Ok((StatusCode::CREATED, Json(job)))
 }
