@@ -4,6 +4,8 @@
 //! database's; what it needs from outside stands in [`kernel::ports`].
 
 pub mod kernel;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 kernel::families! {
     access,

@@ -1,3 +1,10 @@
-//! The daemon memberd: how the core in `memberd-jobs` is reached and what it reaches.
+//! The shell of memberd: how it is reached and what it reaches.
 
 pub mod api;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod ingest;
+pub mod queue;
+pub mod runtime;
+pub mod stripe;

@@ -1,6 +1,12 @@
 //! What a running job has at hand.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -49,9 +55,25 @@ pub struct Context {
     pub job: Claimed,
     /// Cancelled when the job should stop: at shutdown, on request, or when its lease is lost.
     pub cancel: CancellationToken,
+    completed: AtomicBool,
 }
 
 impl Context {
+    /// A run of `job`, which stops when `cancel` is cancelled.
+    pub const fn new(env: Env, job: Claimed, cancel: CancellationToken) -> Self {
+        Self {
+            env,
+            job,
+            cancel,
+            completed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the run put its own end into a transaction, so that the row may be gone while it still runs.
+    pub fn completed_itself(&self) -> bool {
+        self.completed.load(Ordering::Acquire)
+    }
+
     /// The organization the job works for.
     pub fn organization(&self) -> &str {
         &self.job.organization_id
@@ -72,7 +94,10 @@ impl Context {
             },
         };
         match ack::settle(tx, self.env.now(), &[end]).await?.applied {
-            1 => Ok(()),
+            1 => {
+                self.completed.store(true, Ordering::Release);
+                Ok(())
+            }
             _ => Err(db::Error::LeaseLost),
         }
     }

@@ -58,6 +58,11 @@ impl Report {
         self
     }
 
+    /// A figure that was added; 0 when there is none of that name.
+    pub fn number(&self, name: &str) -> u64 {
+        self.0.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
     /// The JSON that is stored; `None` when there is nothing to tell.
     pub fn to_json(&self) -> Option<String> {
         (!self.0.is_empty()).then(|| Value::Object(self.0.clone()).to_string())
@@ -134,7 +139,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TIMEOUT: Duration = Duration::from_mins(1);
     /// Whether jobs with equal keys fold.
     const UNIQUE: Unique = Unique::No;
-    /// Whether two jobs with equal keys must never run at once.
+    /// Whether two jobs with equal keys must never run at once. It needs [`Unique::Waiting`].
     const EXCLUSIVE: bool = false;
 
     /// What makes two jobs of this kind and organization the same job.
@@ -188,6 +193,12 @@ pub struct Read {
 impl JobDef {
     /// The definition of `J`.
     pub const fn of<J: Job>() -> Self {
+        const {
+            assert!(
+                !J::EXCLUSIVE || matches!(J::UNIQUE, Unique::Waiting | Unique::Live),
+                "EXCLUSIVE goes by the unique key of waiting jobs: set UNIQUE to Waiting or Live"
+            );
+        }
         Self {
             kind: J::KIND,
             about: J::ABOUT,

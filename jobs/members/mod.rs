@@ -1,6 +1,22 @@
-//! (filled next)
+//! Members: who they are, and how other systems call them.
+//!
+//! A member belongs to one organization. Her address is unique among its living members; other systems know her by
+//! foreign keys (`stripe:cus_…`). What she may see is not decided here but in `entitlements`.
 
-use crate::kernel::Family;
+pub mod model;
+pub mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use model::{BillingStatus, Link, LinkSources, NewMember, link, normalize_email};
+
+use crate::kernel::{Data, Family};
 
 /// This family.
-pub const FAMILY: Family = Family { name: "members", jobs: &[], schedules: &[], data: &[] };
+pub const FAMILY: Family = Family {
+    name: "members",
+    jobs: &[],
+    schedules: &[],
+    data: &[Data::Anonymise("members"), Data::Delete("member_keys"), Data::Delete("events")],
+};

@@ -1,6 +1,67 @@
-//! (filled next)
+//! The mirror of Stripe: what was received, what is true there, and what we derive from it.
+//!
+//! **In.** A webhook or the polling of `/v1/events` brings an event. [`receive`] stores it and enqueues one
+//! [`FetchObject`] for the object it is about, in one transaction. The event's own content is not applied: it may be
+//! old, and two events of one second have no order.
+//!
+//! **Fetch.** The job asks Stripe for the object as it is now. Jobs for one object fold while they wait and never run
+//! two at a time, so a burst of events costs one request, and what is written last was fetched last.
+//!
+//! **Apply.** Raw object, projection, links, members and entitlements, the events' state and the end of the job
+//! commit together ([`apply::fetched`]). Each write carries Stripe's time at which it was true; older truth never
+//! overwrites newer. The derivations are functions of the present mirror, so any order of arrival ends the same.
+//!
+//! **Repair.** What no event announced is found by walking Stripe's lists ([`walk`]), nightly and on demand.
 
-use crate::kernel::Family;
+pub mod apply;
+mod backfill_objects;
+mod fetch_object;
+pub mod model;
+mod poll_events;
+mod prune_event_bodies;
+mod receive;
+mod reconcile_objects;
+pub mod store;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use backfill_objects::BackfillObjects;
+pub use fetch_object::FetchObject;
+pub use poll_events::PollEvents;
+pub use prune_event_bodies::PruneEventBodies;
+pub use receive::{ReceiveError, Received, Source, receive, replay};
+pub use reconcile_objects::ReconcileObjects;
+pub use walk::{Comparison, DiffError, Drift, diff};
+
+use crate::kernel::{CatchUp, Data, Family, JobDef, Schedule};
 
 /// This family.
-pub const FAMILY: Family = Family { name: "sync", jobs: &[], schedules: &[], data: &[] };
+pub const FAMILY: Family = Family {
+    name: "sync",
+    jobs: &[
+        JobDef::of::<FetchObject>(),
+        JobDef::of::<PollEvents>(),
+        JobDef::of::<BackfillObjects>(),
+        JobDef::of::<ReconcileObjects>(),
+        JobDef::of::<PruneEventBodies>(),
+    ],
+    schedules: &[
+        schedule("sync.poll_events", "0 */5 * * * *"),
+        schedule("sync.reconcile_objects", "0 40 3 * * *"),
+        schedule("sync.prune_event_bodies", "0 50 4 * * *"),
+    ],
+    data: &[
+        Data::Anonymise("customers"),
+        Data::Delete("stripe_objects"),
+        Data::Delete("stripe_events"),
+        Data::Keep("subscriptions", "holds ids and times only; the ledger refers to it"),
+        Data::Keep("subscription_items", "holds ids and amounts only; the ledger refers to it"),
+        Data::Keep("invoices", "tax law asks for it; holds ids and amounts only"),
+    ],
+};
+
+const fn schedule(kind: &'static str, cron: &'static str) -> Schedule {
+    Schedule { name: kind, kind, args: "{}", cron, timezone: "UTC", catch_up: CatchUp::One }
+}

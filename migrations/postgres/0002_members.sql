@@ -11,6 +11,7 @@ CREATE TABLE members (
     meta             TEXT    NOT NULL DEFAULT '{}',
     -- billing status: none, active, paused or churned
     status           TEXT COLLATE "C" NOT NULL DEFAULT 'none',
+    -- the tier she pays for; NULL: the organization's default tier
     tier_id          TEXT COLLATE "C",
     joined_at        BIGINT  NOT NULL,
     created_at       BIGINT  NOT NULL,
@@ -34,21 +35,22 @@ CREATE TABLE member_keys (
 );
 CREATE INDEX member_keys_member ON member_keys (member_id);
 
--- A tier is a Stripe product as members see it. Name, description and active mirror Stripe;
--- is_default and benefits are ours and are never written by the sync once they were edited here.
+-- A tier is a Stripe product as members see it, under the product's id. Name, description and active mirror Stripe;
+-- is_default and benefits are ours: once edited here, what Stripe says about them no longer counts.
 CREATE TABLE tiers (
-    id               TEXT COLLATE "C" PRIMARY KEY,
-    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
-    product_id       TEXT COLLATE "C" NOT NULL,
-    name             TEXT    NOT NULL,
-    description      TEXT,
-    active           BOOLEAN NOT NULL,
-    is_default       BOOLEAN NOT NULL DEFAULT FALSE,
-    benefits         TEXT    NOT NULL DEFAULT '[]',
-    edited_at        BIGINT,
-    created_at       BIGINT  NOT NULL,
-    updated_at       BIGINT  NOT NULL,
-    UNIQUE (organization_id, product_id)
+    organization_id      TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    id                   TEXT COLLATE "C" NOT NULL,
+    name                 TEXT NOT NULL,
+    description          TEXT,
+    active               BOOLEAN NOT NULL,
+    is_default           BOOLEAN NOT NULL DEFAULT FALSE,
+    -- the product's metadata says memberd_default=true
+    is_default_in_stripe BOOLEAN NOT NULL DEFAULT FALSE,
+    benefits             TEXT NOT NULL DEFAULT '[]',
+    edited_at            BIGINT,
+    created_at           BIGINT NOT NULL,
+    updated_at           BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, id)
 );
 CREATE UNIQUE INDEX tiers_default ON tiers (organization_id) WHERE is_default;
 

@@ -115,6 +115,11 @@ CREATE TABLE subscription_items (
     price_id             TEXT COLLATE "C" NOT NULL,
     product_id           TEXT COLLATE "C" NOT NULL,
     quantity             BIGINT NOT NULL,
+    -- of the price as the subscription carries it: minor units of one interval, NULL when Stripe computes it
+    currency             TEXT COLLATE "C",
+    unit_amount          BIGINT,
+    recurring_interval       TEXT COLLATE "C",
+    recurring_interval_count BIGINT,
     current_period_start BIGINT,
     current_period_end   BIGINT,
     PRIMARY KEY (organization_id, subscription_id, id)

@@ -11,6 +11,7 @@ CREATE TABLE members (
     meta             TEXT    NOT NULL DEFAULT '{}',
     -- billing status: none, active, paused or churned
     status           TEXT NOT NULL DEFAULT 'none',
+    -- the tier she pays for; NULL: the organization's default tier
     tier_id          TEXT,
     joined_at        INTEGER NOT NULL,
     created_at       INTEGER NOT NULL,
@@ -34,21 +35,22 @@ CREATE TABLE member_keys (
 ) STRICT;
 CREATE INDEX member_keys_member ON member_keys (member_id);
 
--- A tier is a Stripe product as members see it. Name, description and active mirror Stripe;
--- is_default and benefits are ours and are never written by the sync once they were edited here.
+-- A tier is a Stripe product as members see it, under the product's id. Name, description and active mirror Stripe;
+-- is_default and benefits are ours: once edited here, what Stripe says about them no longer counts.
 CREATE TABLE tiers (
-    id               TEXT PRIMARY KEY,
-    organization_id  TEXT NOT NULL REFERENCES organizations (id),
-    product_id       TEXT NOT NULL,
-    name             TEXT    NOT NULL,
-    description      TEXT,
-    active           INTEGER NOT NULL,
-    is_default       INTEGER NOT NULL DEFAULT FALSE,
-    benefits         TEXT    NOT NULL DEFAULT '[]',
-    edited_at        INTEGER,
-    created_at       INTEGER NOT NULL,
-    updated_at       INTEGER NOT NULL,
-    UNIQUE (organization_id, product_id)
+    organization_id      TEXT NOT NULL REFERENCES organizations (id),
+    id                   TEXT NOT NULL,
+    name                 TEXT NOT NULL,
+    description          TEXT,
+    active               INTEGER NOT NULL,
+    is_default           INTEGER NOT NULL DEFAULT FALSE,
+    -- the product's metadata says memberd_default=true
+    is_default_in_stripe INTEGER NOT NULL DEFAULT FALSE,
+    benefits             TEXT NOT NULL DEFAULT '[]',
+    edited_at            INTEGER,
+    created_at           INTEGER NOT NULL,
+    updated_at           INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX tiers_default ON tiers (organization_id) WHERE is_default;
 

@@ -115,6 +115,11 @@ CREATE TABLE subscription_items (
     price_id             TEXT NOT NULL,
     product_id           TEXT NOT NULL,
     quantity             INTEGER NOT NULL,
+    -- of the price as the subscription carries it: minor units of one interval, NULL when Stripe computes it
+    currency             TEXT,
+    unit_amount          INTEGER,
+    recurring_interval       TEXT,
+    recurring_interval_count INTEGER,
     current_period_start INTEGER,
     current_period_end   INTEGER,
     PRIMARY KEY (organization_id, subscription_id, id)

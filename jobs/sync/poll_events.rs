@@ -1,0 +1,99 @@
+//! Asks Stripe for the events of the last minutes, so that a webhook that never came is not missed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Received, ReceiveError, Source,
+    receive::receive_from,
+    store::cursors::{self, Cursor},
+};
+use crate::kernel::{
+    Context, Job, JobError, JobResult, Report, Timestamp, Unique, ports::Listing, queue::Queue,
+};
+
+/// Each poll looks this far behind the last one: events become visible late and out of order.
+const OVERLAP: Duration = Duration::from_mins(10);
+
+/// How far the first poll looks back; older truth comes with the backfill.
+const FIRST_LOOK: Duration = Duration::from_hours(24);
+
+/// Pages of one poll; what is left comes with the next one or with the reconciliation.
+const PAGES_MAX: usize = 1_000;
+
+/// Lists the events since the last poll for every organization and stores those that no webhook brought.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PollEvents {}
+
+impl Job for PollEvents {
+    const KIND: &'static str = "sync.poll_events";
+    const ABOUT: &'static str = "Stores the events that Stripe made and no webhook brought.";
+    const QUEUE: Queue = Queue::Stripe;
+    const TIMEOUT: Duration = Duration::from_mins(10);
+    const UNIQUE: Unique = Unique::Live;
+
+    fn unique_key(&self) -> Option<String> {
+        Some(String::new())
+    }
+
+    async fn run(&self, cx: &Context) -> JobResult {
+        let (mut seen, mut new) = (0_u64, 0_u64);
+        let organizations = &cx.env.settings.organizations;
+        for (id, _) in organizations.iter().filter(|(_, it)| it.has_stripe) {
+            let (of_one, new_of_one) = poll(cx, id).await?;
+            seen += of_one;
+            new += new_of_one;
+        }
+        metrics::counter!("memberd_sync_polled_events_total").increment(new);
+        Ok(Report::none().with("events", seen).with("new", new))
+    }
+}
+
+async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> {
+    let env = &cx.env;
+    let before = cursors::get(&env.db, organization, "events").await?;
+    let watermark = before.as_ref().and_then(|cursor| cursor.cursor.as_deref()?.parse().ok());
+    let since = watermark
+        .map_or_else(|| env.now().minus(FIRST_LOOK), |at| Timestamp(at).minus(OVERLAP));
+    let (mut seen, mut new, mut reached) = (0, 0, None);
+    let mut after: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let page =
+            env.stripe.list(organization, Listing::EventsSince(since), after.as_deref()).await?;
+        // The newest page tells up to when this poll has looked.
+        reached = reached.or(Some(page.as_of));
+        for body in &page.objects {
+            seen += 1;
+            match receive_from(env, organization, Source::Poll, body).await {
+                Ok(received) => new += u64::from(received == Received::New),
+                Err(ReceiveError::Malformed(why)) => {
+                    tracing::warn!(organization, why, "Stripe listed something that is no event");
+                }
+                Err(ReceiveError::Db(error)) => return Err(error.into()),
+            }
+        }
+        after = page.objects.last().and_then(|body| id_of(body));
+        if !page.has_more || after.is_none() {
+            break;
+        }
+    }
+    let mut tx = env.db.begin().await?;
+    let cursor = Cursor {
+        stream: "events".to_owned(),
+        cursor: reached.map(|at| at.0.to_string()),
+        state: "done".to_owned(),
+        objects: before.map_or(0, |cursor| cursor.objects) + i64::try_from(new).unwrap_or(0),
+        started_at: since,
+        updated_at: env.now(),
+    };
+    cursors::put(&mut tx, organization, &cursor).await?;
+    tx.commit().await?;
+    Ok((seen, new))
+}
+
+fn id_of(body: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(value.get("id")?.as_str()?.to_owned())
+}

@@ -1,0 +1,8 @@
+//! The tables of the mirror: received events, raw objects, projections, cursors.
+
+pub mod cursors;
+pub mod events;
+pub mod facts;
+pub mod objects;
+pub mod projections;
+pub mod status;

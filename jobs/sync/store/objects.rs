@@ -1,0 +1,156 @@
+//! The table `stripe_objects`: Stripe's JSON as it was answered, with Stripe's time of the answer.
+
+use crate::{
+    args,
+    kernel::{
+        Timestamp,
+        db::{Db, Result, Sql, Tx},
+        ports::{ObjectType, Organization},
+    },
+};
+
+/// Whose objects: organization, account and mode, which never mix.
+#[derive(Clone, Debug)]
+pub struct Scope<'a> {
+    /// The organization.
+    pub organization: &'a str,
+    /// Its Stripe account and mode.
+    pub stripe: &'a Organization,
+}
+
+/// An object as stored.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Object {
+    /// Stripe's id.
+    pub id: String,
+    /// Stripe's JSON.
+    pub raw: String,
+    /// Stripe's time at which it was true.
+    pub as_of: Timestamp,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+}
+
+/// The truth of an object to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Truth<'a> {
+    /// Its type.
+    pub kind: ObjectType,
+    /// Its id.
+    pub id: &'a str,
+    /// Stripe's JSON.
+    pub raw: &'a str,
+    /// Stripe's time at which it was true.
+    pub as_of: Timestamp,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// The API version of the answer.
+    pub api_version: Option<&'a str>,
+    /// Whether it may replace what was true in the same second: a single fetch may, because fetches of one object
+    /// follow each other; a page of a list may not, because a fetch could have seen more.
+    pub replaces_same_second: bool,
+}
+
+/// Older truth never replaces newer, and nothing replaces a tombstone.
+const STORE: Sql = Sql::both(
+    "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, deleted, api_version,
+        updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     ON CONFLICT (organization_id, account, livemode, type, id) DO UPDATE SET raw = excluded.raw,
+        as_of = excluded.as_of, deleted = excluded.deleted, api_version = excluded.api_version,
+        updated_at = excluded.updated_at
+     WHERE NOT stripe_objects.deleted
+       AND (excluded.as_of > stripe_objects.as_of OR ($11 AND excluded.as_of = stripe_objects.as_of))",
+);
+const GET: Sql = Sql::both(
+    "SELECT id, raw, as_of, deleted FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND id = $5",
+);
+const BATCH: Sql = Sql::split(
+    "SELECT id, raw, as_of, deleted FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
+       AND id IN (SELECT value FROM json_each($5))",
+    "SELECT id, raw, as_of, deleted FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
+       AND id IN (SELECT jsonb_array_elements_text($5::jsonb))",
+);
+/// Everything of a type that is not deleted, in pages by id.
+const LIVING: Sql = Sql::both(
+    "SELECT id, raw, as_of, deleted FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND id > $5
+     ORDER BY id LIMIT $6",
+);
+const UNSEEN: Sql = Sql::both(
+    "SELECT id FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND as_of < $5
+     ORDER BY id LIMIT $6",
+);
+
+/// Stores the truth of an object; answers whether it was newer than what was known.
+pub async fn store(tx: &mut Tx, now: Timestamp, scope: &Scope<'_>, truth: &Truth<'_>) -> Result<bool> {
+    let row = args![
+        scope.organization,
+        &scope.stripe.account,
+        scope.stripe.livemode,
+        truth.kind.as_str(),
+        truth.id,
+        truth.raw,
+        truth.as_of,
+        truth.deleted,
+        truth.api_version,
+        now,
+        truth.replaces_same_second
+    ];
+    Ok(tx.execute(STORE, row).await? == 1)
+}
+
+/// One object as we know it.
+pub async fn get(tx: &mut Tx, scope: &Scope<'_>, kind: ObjectType, id: &str) -> Result<Option<Object>> {
+    let key = args![
+        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), id
+    ];
+    tx.optional(GET, key).await
+}
+
+/// Several objects as we know them.
+pub async fn batch(
+    db: &Db,
+    scope: &Scope<'_>,
+    kind: ObjectType,
+    ids: &[String],
+) -> Result<Vec<Object>> {
+    let ids = serde_json::Value::from(ids).to_string();
+    let key = args![
+        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), ids
+    ];
+    db.all(BATCH, key).await
+}
+
+/// One page of the living objects of a type, by id, after `after`.
+pub async fn living(
+    db: &Db,
+    scope: &Scope<'_>,
+    kind: ObjectType,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Object>> {
+    let key = args![
+        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), after, limit
+    ];
+    db.all(LIVING, key).await
+}
+
+/// Ids of living objects whose truth is older than a moment.
+pub async fn unseen_since(
+    tx: &mut Tx,
+    scope: &Scope<'_>,
+    kind: ObjectType,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<String>> {
+    let key = args![
+        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), before, limit
+    ];
+    let rows: Vec<(String,)> = tx.all(UNSEEN, key).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}

@@ -1,0 +1,183 @@
+//! From a webhook to an entitlement.
+
+use serde_json::json;
+
+use super::{customer, event, invoice, members, price, product, receive, registry, subscription};
+use crate::{
+    both,
+    kernel::{
+        db::Sql,
+        ports::{ObjectType, StripeError},
+    },
+    sync::{ReceiveError, Received, receive as receive_event, replay},
+};
+
+both! {
+    async fn a_webhook_becomes_state(db: TestDb) {
+        let sub = subscription("sub_1", "cus_1", "prod_a", "active");
+        for object in [customer("cus_1"), product("prod_a", false), price("price_1", "prod_a", 999), sub.clone()] {
+            db.stripe.put(&object);
+        }
+        assert_eq!(receive(&db, &event("evt_1", "customer.subscription.created", &sub)).await, Received::New);
+        assert_eq!(db.count("jobs").await, 1);
+        assert_eq!(db.count("subscriptions").await, 0, "Stripe is never called inline");
+        db.drain(&registry()).await;
+        // The subscription sent for its customer, who became a member.
+        assert_eq!(
+            members(&db).await,
+            [(Some("cus_1@example.com".to_owned()), "active".to_owned(), Some("prod_a".to_owned()),
+              Some("prod_a".to_owned()), None)]
+        );
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+        assert_eq!(db.count("stripe_objects").await, 2);
+        assert_eq!(db.count("jobs_done WHERE state = 'completed'").await, 2);
+        let types: Vec<(String,)> = db.rows(Sql::both("SELECT type FROM events ORDER BY type"), &[]).await;
+        assert_eq!(types, [("audience.member_joined".to_owned(),), ("audience.member_upgraded".to_owned(),)]);
+    }
+
+    async fn the_same_event_twenty_times_is_one(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        let one = event("evt_1", "customer.created", &customer("cus_1"));
+        assert_eq!(receive(&db, &one).await, Received::New);
+        for _ in 0..19 {
+            assert_eq!(receive(&db, &one).await, Received::Seen);
+        }
+        db.drain(&registry()).await;
+        assert_eq!(receive(&db, &one).await, Received::Seen);
+        assert_eq!((db.count("stripe_events").await, db.count("jobs").await), (1, 0));
+        assert_eq!((db.count("members").await, db.stripe.calls().len()), (1, 1));
+    }
+
+    async fn a_burst_about_one_object_is_one_request(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        for number in 0..20 {
+            receive(&db, &event(&format!("evt_{number}"), "customer.updated", &customer("cus_1"))).await;
+        }
+        assert_eq!(db.count("jobs").await, 1);
+        db.drain(&registry()).await;
+        assert_eq!(db.stripe.calls().len(), 1);
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 20);
+    }
+
+    async fn what_is_not_ours_is_stored_and_left_alone(db: TestDb) {
+        let mut live = event("evt_live", "customer.created", &customer("cus_1"));
+        live["livemode"] = json!(true);
+        assert_eq!(receive(&db, &live).await, Received::WrongMode);
+        let mut foreign = event("evt_foreign", "customer.created", &customer("cus_1"));
+        foreign["account"] = json!("acct_other");
+        assert_eq!(receive(&db, &foreign).await, Received::Foreign);
+        let unknown = event("evt_unknown", "moon.landed", &json!({ "id": "moon_1", "object": "moon" }));
+        assert_eq!(receive(&db, &unknown).await, Received::Ignored);
+        assert_eq!((db.count("stripe_events").await, db.count("jobs").await), (3, 0));
+    }
+
+    async fn what_is_no_event_is_refused_and_not_stored(db: TestDb) {
+        for body in ["", "{", "[]", "{}", r#"{"id":"evt_1"}"#, r#"{"id":"","type":"a","created":1}"#] {
+            let refused = receive_event(&db.env, "default", body).await;
+            assert!(matches!(refused, Err(ReceiveError::Malformed(_))), "{body}");
+        }
+        assert_eq!(db.count("stripe_events").await, 0);
+    }
+
+    async fn a_refusal_by_stripe_is_written_on_the_event(db: TestDb) {
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.stripe.fail_next(StripeError::Refused {
+            status: 403,
+            code: "forbidden".to_owned(),
+            message: "no".to_owned(),
+            request_id: "req_1".to_owned(),
+        });
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!(drained.discarded, 1);
+        assert_eq!(db.count("stripe_events WHERE state = 'failed' AND error LIKE '%req_1%'").await, 1);
+        // People mend the cause and replay the event.
+        db.stripe.put(&customer("cus_1"));
+        assert!(replay(&db.env, "default", "evt_1").await.unwrap().is_some());
+        assert_eq!(replay(&db.env, "default", "evt_none").await.unwrap(), None);
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+    }
+
+    async fn an_outage_of_stripe_only_delays(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.stripe.fail_next(StripeError::Unavailable("503".to_owned()));
+        db.stripe.fail_next(StripeError::RateLimited(std::time::Duration::from_secs(2)));
+        let first = db.drain_allowing_failures(&registry()).await;
+        assert_eq!((first.retried, first.completed), (1, 0));
+        db.advance(std::time::Duration::from_mins(1));
+        let second = db.drain_allowing_failures(&registry()).await;
+        assert_eq!((second.snoozed, second.completed), (1, 0));
+        db.advance(std::time::Duration::from_mins(1));
+        assert_eq!(db.drain(&registry()).await.completed, 1);
+        assert_eq!(db.count("members").await, 1);
+    }
+
+    async fn a_deleted_customer_is_a_tombstone_for_ever(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        db.stripe.put(&json!({ "id": "cus_1", "object": "customer", "deleted": true }));
+        receive(&db, &event("evt_2", "customer.deleted", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE deleted").await, 1);
+        // Even if Stripe answered with the old object once more.
+        db.stripe.put(&customer("cus_1"));
+        db.advance(std::time::Duration::from_mins(1));
+        receive(&db, &event("evt_3", "customer.updated", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_objects WHERE deleted").await, 1);
+        assert_eq!(db.count("members").await, 1, "deleting a member is another job's decision");
+    }
+
+    async fn an_object_that_stripe_does_not_know_is_a_tombstone(db: TestDb) {
+        receive(&db, &event("evt_1", "product.deleted", &product("prod_a", false))).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_objects WHERE deleted AND type = 'product'").await, 1);
+        db.stripe.remove(ObjectType::Product, "prod_a");
+    }
+
+    async fn an_invoice_is_mirrored_with_its_subscription(db: TestDb) {
+        let paid = invoice("in_1", "cus_1", "sub_1", "paid");
+        db.stripe.put(&paid);
+        receive(&db, &event("evt_1", "invoice.paid", &paid)).await;
+        db.drain(&registry()).await;
+        assert_eq!(
+            db.count("invoices WHERE status = 'paid' AND subscription_id = 'sub_1' AND amount_paid = 999").await,
+            1
+        );
+    }
+
+    async fn one_tier_is_the_default_and_edits_here_stay(db: TestDb) {
+        for id in ["prod_b", "prod_a"] {
+            db.stripe.put(&product(id, true));
+            receive(&db, &event(&format!("evt_{id}"), "product.created", &product(id, true))).await;
+        }
+        db.drain(&registry()).await;
+        let default: Vec<(String,)> = db.rows(Sql::both("SELECT id FROM tiers WHERE is_default"), &[]).await;
+        assert_eq!(default, [("prod_a".to_owned(),)]);
+        db.execute(
+            Sql::both("UPDATE tiers SET benefits = '[\"Ours\"]', edited_at = 1 WHERE id = 'prod_a'"), &[],
+        ).await;
+        db.advance(std::time::Duration::from_mins(1));
+        receive(&db, &event("evt_again", "product.updated", &product("prod_a", false))).await;
+        db.drain(&registry()).await;
+        let tier: Vec<(String, bool)> =
+            db.rows(Sql::both("SELECT benefits, is_default FROM tiers WHERE id = 'prod_a'"), &[]).await;
+        assert_eq!(tier, [("[\"Ours\"]".to_owned(), true)]);
+    }
+
+    async fn an_address_of_another_member_is_never_taken(db: TestDb) {
+        let mut second = customer("cus_2");
+        second["email"] = json!("CUS_1@example.com");
+        db.stripe.put(&customer("cus_1"));
+        db.stripe.put(&second);
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        receive(&db, &event("evt_2", "customer.created", &second)).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("members").await, 2);
+        assert_eq!(db.count("members WHERE email IS NULL").await, 1);
+        assert_eq!(db.count("customers WHERE link = 'email_taken'").await, 1);
+    }
+}

@@ -1,0 +1,124 @@
+//! Backfill, reconciliation, polling, and the proof of equality.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{customer, event, members, price, product, receive, registry, subscription};
+use crate::{
+    both,
+    kernel::{Job, outbox::NewJob, ports::{ObjectType, StripeError}},
+    sync::{BackfillObjects, PollEvents, ReconcileObjects, diff},
+    testing::TestDb,
+};
+
+async fn enqueue<J: Job>(db: &TestDb, job: &J) {
+    db.enqueue(NewJob::of("default", job).unwrap()).await;
+}
+
+fn fill(db: &TestDb, count: usize) {
+    db.stripe.put(&product("prod_a", true));
+    for number in 0..count {
+        let id = format!("cus_{number:03}");
+        db.stripe.put(&customer(&id));
+        db.stripe.put(&subscription(&format!("sub_{number:03}"), &id, "prod_a", "active"));
+    }
+}
+
+both! {
+    async fn a_backfill_fills_an_empty_mirror(db: TestDb) {
+        fill(&db, 25);
+        db.stripe.set_page(10);
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift.len(), 51);
+        enqueue(&db, &BackfillObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+        assert_eq!(members(&db).await.len(), 25);
+        assert_eq!(db.count("members WHERE status = 'active'").await, 25);
+        assert_eq!(db.count("sync_cursors WHERE state = 'done'").await, 5);
+    }
+
+    async fn prices_that_are_no_longer_sold_are_mirrored_too(db: TestDb) {
+        let mut old = price("price_old", "prod_a", 500);
+        old["active"] = json!(false);
+        db.stripe.put(&old);
+        db.stripe.put(&price("price_1", "prod_a", 999));
+        enqueue(&db, &BackfillObjects { object_type: Some("price".to_owned()) }).await;
+        db.drain(&registry()).await;
+        assert_eq!((db.count("prices").await, db.count("prices WHERE active").await), (2, 1));
+        let comparison = diff(&db.env, "default").await.unwrap();
+        assert_eq!((comparison.drift.len(), comparison.compared["price"]), (0, 2));
+    }
+
+    async fn a_backfill_resumes_at_its_checkpoint(db: TestDb) {
+        fill(&db, 30);
+        db.stripe.set_page(10);
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.stripe.fail_next(StripeError::Unavailable("the first page fails".to_owned()));
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        db.advance(Duration::from_mins(1));
+        db.stripe.forget_calls();
+        db.drain(&registry()).await;
+        assert_eq!((db.count("customers").await, db.stripe.calls().len()), (30, 3));
+    }
+
+    async fn a_reconciliation_finds_what_no_event_announced(db: TestDb) {
+        fill(&db, 3);
+        enqueue(&db, &BackfillObjects::default()).await;
+        db.drain(&registry()).await;
+        db.advance(Duration::from_mins(5));
+        // Three webhooks never came: a cancellation, a new customer, a deletion.
+        db.stripe.put(&subscription("sub_000", "cus_000", "prod_a", "canceled"));
+        db.stripe.put(&customer("cus_new"));
+        db.stripe.remove(ObjectType::Customer, "cus_002");
+        let drift = diff(&db.env, "default").await.unwrap().drift;
+        let causes: Vec<_> = drift.iter().map(|one| (one.id.as_str(), one.cause)).collect();
+        assert_eq!(causes, [("cus_new", "missing"), ("cus_002", "extra"), ("sub_000", "differs")]);
+        assert_eq!(drift[2].fields, ["status"]);
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+        assert_eq!(db.count("customers WHERE deleted AND id = 'cus_002'").await, 1);
+        assert_eq!(db.count("events WHERE type = 'sync.drift_detected'").await, 1);
+        assert_eq!(db.count("members WHERE status = 'churned'").await, 1);
+        // Nothing is left for a second one.
+        db.advance(Duration::from_mins(5));
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("events WHERE type = 'sync.drift_detected'").await, 1);
+    }
+
+    async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
+        let mut came = event("evt_came", "customer.created", &customer("cus_1"));
+        for one in [&mut lost, &mut came] {
+            one["created"] = json!(db.env.now().seconds());
+            db.stripe.put_event(one);
+        }
+        receive(&db, &came).await;
+        db.drain(&registry()).await;
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_events WHERE source = 'poll' AND state = 'applied'").await, 1);
+        assert_eq!(db.count("stripe_events").await, 2);
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_events").await, 2);
+    }
+
+    async fn a_page_never_overwrites_what_was_fetched_in_the_same_second(db: TestDb) {
+        let second = db.env.now();
+        db.stripe.set_as_of(Some(second));
+        let mut newer = customer("cus_1");
+        newer["name"] = json!("Newer");
+        db.stripe.put(&newer);
+        receive(&db, &event("evt_1", "customer.updated", &newer)).await;
+        db.drain(&registry()).await;
+        // The walk's page was rendered earlier in that second.
+        db.stripe.put(&customer("cus_1"));
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE name = 'Newer'").await, 1);
+    }
+}

@@ -1,0 +1,159 @@
+//! Which route is which function.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{
+    customers, error::ApiError, events, invoices, objects, params::Params, prices, products,
+    subscriptions,
+};
+use crate::account::{Account, Kind};
+
+/// What a route does: the account, the `{id}` of the path (or nothing), the parameters.
+type Handler = fn(&mut Account, &str, &Params) -> Result<Arc<str>, ApiError>;
+
+/// A route of the API.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// `GET`, `POST` or `DELETE`.
+    pub(crate) method: &'static str,
+    /// The path with `{id}` for the id.
+    pub(crate) template: &'static str,
+    /// What it does.
+    pub(crate) handler: Handler,
+}
+
+const fn route(method: &'static str, template: &'static str, handler: Handler) -> Route {
+    Route {
+        method,
+        template,
+        handler,
+    }
+}
+
+/// All of them.
+pub(crate) const ROUTES: &[Route] = &[
+    route("GET", "/v1/account", account),
+    route("GET", "/v1/customers", customers::list),
+    route("POST", "/v1/customers", customers::create),
+    route("GET", "/v1/customers/{id}", customers::retrieve),
+    route("POST", "/v1/customers/{id}", customers::update),
+    route("DELETE", "/v1/customers/{id}", customers::delete),
+    route("GET", "/v1/events", events::list),
+    route("GET", "/v1/events/{id}", events::retrieve),
+    route("GET", "/v1/invoices", invoices::list),
+    route("GET", "/v1/invoices/{id}", invoices::retrieve),
+    route("POST", "/v1/invoices/{id}", invoices::update),
+    route("GET", "/v1/invoices/{id}/lines", invoice_lines),
+    route("POST", "/v1/invoices/{id}/finalize", invoices::finalize),
+    route("POST", "/v1/invoices/{id}/pay", invoices::pay),
+    route("POST", "/v1/invoices/{id}/void", invoices::void),
+    route("GET", "/v1/prices", prices::list),
+    route("POST", "/v1/prices", prices::create),
+    route("GET", "/v1/prices/{id}", prices::retrieve),
+    route("POST", "/v1/prices/{id}", prices::update),
+    route("GET", "/v1/products", products::list),
+    route("POST", "/v1/products", products::create),
+    route("GET", "/v1/products/{id}", products::retrieve),
+    route("POST", "/v1/products/{id}", products::update),
+    route("DELETE", "/v1/products/{id}", products::delete),
+    route("GET", "/v1/subscription_items", subscription_items),
+    route("GET", "/v1/subscriptions", subscriptions::list),
+    route("POST", "/v1/subscriptions", subscriptions::create),
+    route("GET", "/v1/subscriptions/{id}", subscriptions::retrieve),
+    route(
+        "POST",
+        "/v1/subscriptions/{id}",
+        subscriptions::update::update,
+    ),
+    route(
+        "DELETE",
+        "/v1/subscriptions/{id}",
+        subscriptions::ending::cancel,
+    ),
+    route(
+        "POST",
+        "/v1/subscriptions/{id}/resume",
+        subscriptions::update::resume,
+    ),
+];
+
+/// The route of a request and the id in its path.
+pub(crate) fn find<'a>(method: &str, path: &'a str) -> Option<(&'static Route, &'a str)> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    ROUTES
+        .iter()
+        .filter(|route| route.method == method)
+        .find_map(|route| fits(route.template, path).map(|id| (route, id)))
+}
+
+/// The id when the path fits the template, empty when the template has none.
+fn fits<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let Some((before, after)) = template.split_once("{id}") else {
+        return (template == path).then_some("");
+    };
+    let id = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!id.is_empty() && !id.contains('/')).then_some(id)
+}
+
+/// `GET /v1/account`
+fn account(account: &mut Account, _: &str, params: &Params) -> Result<Arc<str>, ApiError> {
+    params.only(&[])?;
+    Ok(Arc::from(
+        objects::account(&account.id, &account.name).to_string(),
+    ))
+}
+
+/// `GET /v1/subscription_items?subscription=…`
+fn subscription_items(
+    account: &mut Account,
+    _: &str,
+    params: &Params,
+) -> Result<Arc<str>, ApiError> {
+    params.only(&["limit", "subscription"])?;
+    let id = params.required("subscription")?;
+    let subscription = account.live(Kind::Subscription, id, "subscription")?;
+    Ok(whole_list(
+        "/v1/subscription_items",
+        &subscription["items"]["data"],
+    ))
+}
+
+/// `GET /v1/invoices/{id}/lines`
+fn invoice_lines(account: &mut Account, id: &str, params: &Params) -> Result<Arc<str>, ApiError> {
+    params.only(&["limit"])?;
+    let invoice = account.live(Kind::Invoice, id, "id")?;
+    Ok(whole_list(
+        &format!("/v1/invoices/{id}/lines"),
+        &invoice["lines"]["data"],
+    ))
+}
+
+/// A list that always fits on one page.
+fn whole_list(url: &str, data: &Value) -> Arc<str> {
+    let list = json!({"object": "list", "url": url, "has_more": false, "data": data});
+    Arc::from(list.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_their_route_and_id() {
+        let found = |method, path| find(method, path).map(|(route, id)| (route.template, id));
+        assert_eq!(found("GET", "/v1/customers"), Some(("/v1/customers", "")));
+        assert_eq!(found("GET", "/v1/customers/"), Some(("/v1/customers", "")));
+        assert_eq!(
+            found("POST", "/v1/invoices/in_1/pay"),
+            Some(("/v1/invoices/{id}/pay", "in_1"))
+        );
+        assert_eq!(
+            found("GET", "/v1/customers/cus_1"),
+            Some(("/v1/customers/{id}", "cus_1"))
+        );
+        assert_eq!(found("GET", "/v1/customers/cus_1/x"), None);
+        assert_eq!(found("PATCH", "/v1/customers"), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Objects have the top-level fields of Stripe's published fixtures (API of autumn 2026), so that
+//! strict typed parsers accept them.
+
+use serde_json::Value;
+
+use crate::support::{id, start};
+
+const CUSTOMER: &str = "address balance created currency default_source delinquent description \
+    discount email id invoice_prefix invoice_settings livemode metadata name next_invoice_sequence \
+    object phone preferred_locales shipping tax_exempt test_clock";
+const PRODUCT: &str = "active created default_price description id images livemode \
+    marketing_features metadata name object package_dimensions shippable statement_descriptor \
+    tax_code unit_label updated url type";
+const PRICE: &str = "active billing_scheme created currency custom_unit_amount id livemode \
+    lookup_key metadata nickname object product recurring tax_behavior tiers_mode \
+    transform_quantity type unit_amount unit_amount_decimal";
+const SUBSCRIPTION: &str = "application application_fee_percent automatic_tax \
+    billing_cycle_anchor billing_cycle_anchor_config cancel_at canceled_at cancellation_details \
+    collection_method created currency customer days_until_due default_payment_method \
+    default_source default_tax_rates description discounts ended_at id invoice_settings items \
+    latest_invoice livemode metadata next_pending_invoice_item_invoice object on_behalf_of \
+    pause_collection payment_settings pending_invoice_item_interval pending_setup_intent \
+    pending_update schedule start_date status test_clock transfer_data trial_end trial_settings \
+    trial_start cancel_at_period_end billing_thresholds billing_mode customer_account \
+    managed_payments billing_schedules";
+const ITEM: &str = "created discounts id metadata object price quantity subscription tax_rates \
+    plan current_period_end current_period_start billing_thresholds";
+const PLAN: &str = "active amount amount_decimal billing_scheme created currency id interval \
+    interval_count livemode metadata meter nickname object product tiers_mode transform_usage \
+    trial_period_days usage_type";
+const INVOICE: &str = "account_country account_name account_tax_ids amount_due amount_paid \
+    amount_remaining amount_shipping application attempt_count attempted auto_advance \
+    automatic_tax billing_reason collection_method created currency custom_fields customer \
+    customer_address customer_email customer_name customer_phone customer_shipping \
+    customer_tax_exempt customer_tax_ids default_payment_method default_source default_tax_rates \
+    description discounts due_date effective_at ending_balance footer from_invoice \
+    hosted_invoice_url id invoice_pdf issuer last_finalization_error latest_revision lines \
+    livemode metadata next_payment_attempt number object on_behalf_of payment_settings period_end \
+    period_start post_payment_credit_notes_amount pre_payment_credit_notes_amount receipt_number \
+    rendering shipping_cost shipping_details starting_balance statement_descriptor status \
+    status_transitions subtotal subtotal_excluding_tax test_clock total total_discount_amounts \
+    total_excluding_tax webhooks_delivered_at automatically_finalizes_at \
+    total_pretax_credit_amounts total_taxes amount_overpaid parent customer_account";
+const LINE: &str = "amount currency description discount_amounts discountable discounts id \
+    invoice livemode metadata object period quantity subscription pretax_credit_amounts taxes \
+    parent pricing subtotal quantity_decimal";
+const EVENT: &str = "api_version created data id livemode object pending_webhooks request type";
+
+fn has_all(object: &Value, fields: &str) {
+    let object = object.as_object().unwrap();
+    let missing: Vec<&str> = fields
+        .split_whitespace()
+        .filter(|field| !object.contains_key(*field))
+        .collect();
+    assert!(missing.is_empty(), "{} lacks {missing:?}", object["object"]);
+}
+
+#[tokio::test]
+async fn objects_have_every_field_of_the_fixtures() {
+    let sandbox = start().await;
+    let price = sandbox.price(500, "month").await;
+    let customer = sandbox.customer("email=a@example.com").await;
+    let subscription = sandbox.subscribe(&customer, &price, "").await;
+    let price = sandbox.get(&format!("/v1/prices/{price}")).await.ok();
+    let product = price["product"].as_str().unwrap();
+    let invoices = sandbox.get("/v1/invoices").await.ok();
+    let item = &subscription["items"]["data"][0];
+    has_all(
+        &sandbox.get(&format!("/v1/customers/{customer}")).await.ok(),
+        CUSTOMER,
+    );
+    has_all(
+        &sandbox.get(&format!("/v1/products/{product}")).await.ok(),
+        PRODUCT,
+    );
+    has_all(&price, PRICE);
+    has_all(&subscription, SUBSCRIPTION);
+    has_all(item, ITEM);
+    has_all(&item["price"], PRICE);
+    has_all(&item["plan"], PLAN);
+    has_all(&invoices["data"][0], INVOICE);
+    has_all(&invoices["data"][0]["lines"]["data"][0], LINE);
+    has_all(&sandbox.get("/v1/events").await.ok()["data"][0], EVENT);
+    assert_eq!(
+        invoices["data"][0]["parent"]["subscription_details"]["subscription"],
+        id(&subscription)
+    );
+    sandbox.stop().await;
+}

@@ -1,0 +1,27 @@
+//! `[retention]`: how long what is no longer needed is kept.
+
+use super::reader::Reader;
+use super::typed::{duration, integer};
+use std::time::Duration;
+
+/// How long what is no longer needed is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Age at which finished jobs are removed.
+    pub jobs: Duration,
+    /// Most finished jobs kept.
+    pub jobs_max: u64,
+    /// Age at which the bodies of received Stripe events are removed.
+    pub stripe_event_bodies: Duration,
+}
+
+impl Retention {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section(&["retention"]);
+        Self {
+            jobs: section.required("jobs", duration),
+            jobs_max: section.required("jobs_max", integer),
+            stripe_event_bodies: section.required("stripe_event_bodies", duration),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Stripe's webhooks: `POST /webhooks/stripe` and `POST /webhooks/stripe/{organization}`.
+//!
+//! The raw bytes are read up to a limit, then the signature is checked, and only then is anything parsed. The event
+//! and its job are stored in one transaction; 200 means that they are. Stripe itself is never asked here.
+
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use http_body_util::LengthLimitError;
+use memberd_jobs::{
+    kernel::{Env, Timestamp},
+    sync::{self, ReceiveError, Received},
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+
+use super::refuse;
+use crate::stripe::signature::{self, SignatureError, verify};
+
+/// Bytes of a body, unless configured: Stripe's largest events have some hundred kilobytes.
+pub const BODY_LIMIT: usize = 1024 * 1024;
+
+/// How long the body may take to arrive. Stripe gives up after about as long.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The organization of the path without one.
+const DEFAULT_ORGANIZATION: &str = "default";
+
+/// Seconds until Stripe or a proxy may come again when nothing could be stored.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// What the routes need.
+#[derive(Clone, Debug)]
+pub struct StripeIngest {
+    /// The world, of which only the database and the time are used.
+    pub env: Env,
+    /// The signing secrets (`whsec_…`) of each organization's endpoints. Empty ones are ignored.
+    pub secrets: BTreeMap<String, Vec<SecretString>>,
+    /// How far the time of a signature may be from ours; [`signature::TOLERANCE`] unless configured.
+    pub tolerance: Duration,
+    /// Most bytes of a body; [`BODY_LIMIT`] unless configured.
+    pub body_limit: usize,
+}
+
+/// The two routes.
+pub fn routes(ingest: StripeIngest) -> Router {
+    Router::new()
+        .route("/webhooks/stripe", post(receive_default))
+        .route("/webhooks/stripe/{organization}", post(receive_for))
+        .with_state(Arc::new(ingest))
+}
+
+/// Why a webhook is not stored.
+#[derive(Debug)]
+enum Refusal {
+    UnknownOrganization,
+    TooLarge(usize),
+    /// The body broke off or took too long.
+    Incomplete,
+    Signature(SignatureError),
+    Malformed(String),
+    Unavailable,
+}
+
+type Ingest = State<Arc<StripeIngest>>;
+
+async fn receive_default(State(ingest): Ingest, headers: HeaderMap, body: Body) -> Response {
+    answer(&ingest, DEFAULT_ORGANIZATION, &headers, body).await
+}
+
+async fn receive_for(
+    State(ingest): Ingest,
+    Path(organization): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    answer(&ingest, &organization, &headers, body).await
+}
+
+async fn answer(
+    ingest: &StripeIngest,
+    organization: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let started = Instant::now();
+    let received = receive(ingest, organization, headers, body).await;
+    metrics::histogram!("memberd_stripe_webhook_duration_seconds").record(started.elapsed());
+    let outcome = match &received {
+        Ok(received) => received.as_str(),
+        Err(refusal) => refusal.outcome(),
+    };
+    metrics::counter!("memberd_stripe_webhooks_total", "outcome" => outcome).increment(1);
+    match received {
+        Ok(_) => {
+            debug!(organization, outcome, "stripe webhook");
+            Json(serde_json::json!({ "received": true, "outcome": outcome })).into_response()
+        }
+        Err(refusal) => {
+            // Neither the path's organization nor the reason: anybody can send anything.
+            debug!(outcome, "stripe webhook refused");
+            refusal.into_response()
+        }
+    }
+}
+
+async fn receive(
+    ingest: &StripeIngest,
+    organization: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Received, Refusal> {
+    let secrets = ingest
+        .secrets
+        .get(organization)
+        .filter(|secrets| signature::usable(secrets).next().is_some())
+        .ok_or(Refusal::UnknownOrganization)?;
+    let body = read(headers, body, ingest.body_limit).await?;
+    let now = ingest.env.now();
+    verify(one(headers)?, &body, secrets, now, ingest.tolerance).map_err(Refusal::Signature)?;
+    let text = str::from_utf8(&body).map_err(|_| Refusal::Malformed("not UTF-8".to_owned()))?;
+    match sync::receive(&ingest.env, organization, text).await {
+        Ok(received) => {
+            record_lag(text, now);
+            Ok(received)
+        }
+        Err(ReceiveError::Malformed(why)) => Err(Refusal::Malformed(why)),
+        Err(ReceiveError::Db(error)) => {
+            warn!(organization, %error, "a stripe webhook could not be stored");
+            Err(Refusal::Unavailable)
+        }
+    }
+}
+
+/// Reads the body and stops at the limit.
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Refusal::TooLarge(limit));
+    }
+    match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => match error.source() {
+            Some(cause) if cause.is::<LengthLimitError>() => Err(Refusal::TooLarge(limit)),
+            _ => Err(Refusal::Incomplete),
+        },
+        Err(_) => Err(Refusal::Incomplete),
+    }
+}
+
+/// The signature header; two of them could be read in two ways.
+fn one(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
+    let mut values = headers.get_all(signature::HEADER).iter();
+    let first = values.next().map(HeaderValue::as_bytes);
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(Refusal::Signature(SignatureError::Malformed)),
+    }
+}
+
+/// How long after it happened the event is here. Retries of Stripe and replays count too.
+fn record_lag(text: &str, now: Timestamp) {
+    #[derive(Deserialize)]
+    struct Created {
+        created: i64,
+    }
+    if let Ok(event) = serde_json::from_str::<Created>(text) {
+        let lag = now.since(Timestamp::from_seconds(event.created));
+        metrics::histogram!("memberd_stripe_webhook_lag_seconds").record(lag);
+    }
+}
+
+impl Refusal {
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::UnknownOrganization => "unknown_organization",
+            Self::TooLarge(_) => "too_large",
+            Self::Signature(SignatureError::Expired(_)) => "signature_expired",
+            Self::Signature(_) => "invalid_signature",
+            Self::Incomplete | Self::Malformed(_) => "malformed",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let bad = StatusCode::BAD_REQUEST;
+        match self {
+            Self::UnknownOrganization => refuse(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "no organization with this name receives Stripe webhooks: check the endpoint's URL and \
+                 stripe.webhook_secrets",
+            ),
+            Self::TooLarge(limit) => refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                &format!("the body has more than {limit} bytes"),
+            ),
+            Self::Incomplete => refuse(
+                bad,
+                "invalid_request",
+                "the body broke off or came too slowly",
+            ),
+            Self::Signature(error @ SignatureError::Expired(_)) => {
+                refuse(bad, "signature_expired", &error.to_string())
+            }
+            Self::Signature(error) => refuse(bad, "invalid_signature", &error.to_string()),
+            Self::Malformed(why) => refuse(
+                bad,
+                "invalid_json",
+                &format!("the body is not a Stripe event: {why}"),
+            ),
+            Self::Unavailable => {
+                let mut response = refuse(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "overloaded",
+                    "the event could not be stored: send it again",
+                );
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, RETRY_AFTER);
+                response
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! Each kind of webhook against a database in a file: status, code, what is stored, what is counted.
+
+mod world;
+
+use axum::http::Request;
+use futures::stream;
+use memberd_jobs::{both, kernel::db::Sql, testing::Engine};
+use tower::ServiceExt as _;
+use world::{LIMIT, NOW, SECRET, World, customer, event, sign};
+
+use super::*;
+
+both! {
+async fn a_good_webhook_is_stored_once_however_often_it_comes(db: TestDb) {
+    let world = World::new(db).await;
+    world.good(&customer("evt_1")).await.accepted("new");
+    for _ in 0..20 {
+        world.good(&customer("evt_1")).await.accepted("seen");
+    }
+    assert_eq!(
+        world.stored().await,
+        [("evt_1".to_owned(), "new".to_owned())]
+    );
+    world.counted("new", 1);
+    world.counted("seen", 20);
+    let text = world.handle.render();
+    assert!(
+        text.contains("memberd_stripe_webhook_duration_seconds_count 21"),
+        "{text}"
+    );
+    assert!(
+        text.contains("memberd_stripe_webhook_lag_seconds_sum 63"),
+        "{text}"
+    );
+}
+
+async fn each_organization_has_its_own_secrets(db: TestDb) {
+    let world = World::new(db).await;
+    let body = customer("evt_1");
+    let theirs = sign("whsec_acme", NOW, body.as_bytes());
+    let path = "/webhooks/stripe/acme";
+    world
+        .send(path, &theirs, body.clone())
+        .await
+        .accepted("new");
+    let answer = world.send("/webhooks/stripe", &theirs, body.clone()).await;
+    answer.refused(400, "invalid_signature");
+    let old = sign("whsec_old", NOW, body.as_bytes());
+    let answer = world.send("/webhooks/stripe/default", &old, body).await;
+    answer.accepted("new");
+    assert_eq!(world.stored().await.len(), 2);
+}
+
+async fn forged_and_truncated_ones_are_refused_before_they_are_read(db: TestDb) {
+    let world = World::new(db).await;
+    let body = customer("evt_1");
+    let good = sign(SECRET, NOW, body.as_bytes());
+    let path = "/webhooks/stripe";
+    let forged = sign("whsec_theirs", NOW, body.as_bytes());
+    let stale_forgery = sign("whsec_theirs", Timestamp(0), body.as_bytes());
+    for (signature, body) in [
+        (&*forged, &*body),
+        (&stale_forgery, &body),
+        (&good, &body[..body.len() - 1]),
+        (&good, "not even JSON"),
+        (&good, ""),
+        ("t=1,v1", &body),
+        ("", &body),
+    ] {
+        let answer = world.send(path, signature, body.to_owned()).await;
+        answer.refused(400, "invalid_signature");
+    }
+    let unsigned = Request::post(path).body(body.clone().into()).unwrap();
+    world
+        .request(unsigned)
+        .await
+        .refused(400, "invalid_signature");
+    let twice = Request::post(path)
+        .header("stripe-signature", &good)
+        .header("stripe-signature", &good)
+        .body(body.into())
+        .unwrap();
+    world.request(twice).await.refused(400, "invalid_signature");
+    assert_eq!(world.stored().await, []);
+    world.counted("invalid_signature", 9);
+}
+
+async fn an_old_signature_is_told_from_a_wrong_one(db: TestDb) {
+    let world = World::new(db).await;
+    let body = customer("evt_1");
+    let away = signature::TOLERANCE + Duration::from_secs(1);
+    for at in [NOW.minus(away), NOW.plus(away)] {
+        let signature = sign(SECRET, at, body.as_bytes());
+        let answer = world
+            .send("/webhooks/stripe", &signature, body.clone())
+            .await;
+        answer.refused(400, "signature_expired");
+    }
+    assert_eq!(world.stored().await, []);
+    world.counted("signature_expired", 2);
+}
+
+async fn reading_stops_at_the_limit(db: TestDb) {
+    let world = World::new(db).await;
+    let path = "/webhooks/stripe";
+    let large = "x".repeat(LIMIT + 1);
+    let signature = sign(SECRET, NOW, large.as_bytes());
+    world
+        .send(path, &signature, large)
+        .await
+        .refused(413, "payload_too_large");
+    // Without an announced length and without an end.
+    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 512])));
+    let answer = world
+        .send(path, &signature, Body::from_stream(endless))
+        .await;
+    answer.refused(413, "payload_too_large");
+    // Announced only: nothing is read at all.
+    let silent = stream::pending::<Result<Bytes, std::io::Error>>();
+    let announced = Request::post(path)
+        .header("content-length", LIMIT + 1)
+        .body(Body::from_stream(silent))
+        .unwrap();
+    world
+        .request(announced)
+        .await
+        .refused(413, "payload_too_large");
+    world.counted("too_large", 3);
+    // The limit itself fits.
+    let mut exact = customer("evt_1");
+    exact.push_str(&" ".repeat(LIMIT - exact.len()));
+    world.good(&exact).await.accepted("new");
+    assert_eq!(world.stored().await.len(), 1);
+}
+
+async fn a_body_that_breaks_off_is_refused(db: TestDb) {
+    let world = World::new(db).await;
+    let broken = stream::iter([
+        Ok(Bytes::from_static(b"{")),
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+    ]);
+    let answer = world
+        .send("/webhooks/stripe", "t=1,v1=0", Body::from_stream(broken))
+        .await;
+    answer.refused(400, "invalid_request");
+    world.counted("malformed", 1);
+}
+
+async fn signed_bodies_that_are_no_events_are_refused(db: TestDb) {
+    let world = World::new(db).await;
+    for body in ["", "hello", "[]", "{}", r#"{"id":"evt_1"}"#] {
+        world.good(body).await.refused(400, "invalid_json");
+    }
+    let binary = [b'{', 0xff, b'}'];
+    let signature = sign(SECRET, NOW, &binary);
+    let answer = world
+        .send("/webhooks/stripe", &signature, binary.to_vec())
+        .await;
+    answer.refused(400, "invalid_json");
+    assert_eq!(world.stored().await, []);
+    world.counted("malformed", 6);
+}
+
+async fn events_that_concern_nobody_here_are_kept_and_not_used(db: TestDb) {
+    let world = World::new(db).await;
+    for (id, kind, account, livemode, outcome) in [
+        (
+            "evt_1",
+            "customer.updated",
+            Some("acct_9"),
+            false,
+            "foreign",
+        ),
+        ("evt_2", "customer.updated", None, true, "wrong_mode"),
+        ("evt_3", "climate.order.created", None, false, "ignored"),
+    ] {
+        let body = event(id, kind, account, livemode);
+        world.good(&body).await.accepted(outcome);
+        let last = world.stored().await.pop().unwrap();
+        assert_eq!(last, (id.to_owned(), outcome.to_owned()));
+        world.counted(outcome, 1);
+        world.good(&body).await.accepted("seen");
+    }
+    assert_eq!(world.db.count("jobs").await, 0);
+}
+
+async fn unknown_organizations_and_those_without_secrets_look_alike(db: TestDb) {
+    let world = World::new(db).await;
+    let body = customer("evt_1");
+    let mut bodies = Vec::new();
+    for name in ["nobody", "silent", "DEFAULT", "..%2Fdefault"] {
+        let path = format!("/webhooks/stripe/{name}");
+        let answer = world
+            .send(&path, &sign("", NOW, body.as_bytes()), body.clone())
+            .await;
+        answer.refused(404, "not_found");
+        bodies.push(answer.body);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(world.stored().await, []);
+    world.counted("unknown_organization", 4);
+}
+
+async fn what_cannot_be_stored_is_asked_for_again(db: TestDb) {
+    let mut body = customer("evt_1");
+    body.push_str(&" ".repeat(500_000));
+    let world = World::over(db, BODY_LIMIT);
+    match world.db.engine() {
+        // The server is gone.
+        Engine::Postgres => world.db.db.close().await,
+        // The disk is full: the file may not grow.
+        Engine::Sqlite => {
+            let full = Sql::both("PRAGMA max_page_count = 1");
+            world.db.execute(full, &[]).await;
+        }
+    }
+    let answer = world.good(&body).await;
+    answer.refused(503, "overloaded");
+    assert_eq!(answer.retry_after.as_deref(), Some("5"));
+    world.counted("unavailable", 1);
+
+    let world = World::over(world.db.reopen().await, BODY_LIMIT);
+    assert_eq!(world.stored().await, []);
+    world.good(&body).await.accepted("new");
+    assert_eq!(world.stored().await.len(), 1);
+}
+
+async fn only_post_is_answered(db: TestDb) {
+    let world = World::new(db).await;
+    let request = Request::get("/webhooks/stripe")
+        .body(Body::empty())
+        .unwrap();
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+}

@@ -1,0 +1,149 @@
+//! What this process owns: every job that it has claimed and whose end is not written yet.
+//!
+//! A row leaves the table only when its acknowledgement is committed or refused. So whatever the database says we own
+//! and the table does not know was claimed by a round whose answer was lost.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use memberd_jobs::kernel::{Context, queue::lease::Held};
+use tokio_util::sync::CancellationToken;
+
+/// A claim: the job's id and the fence.
+pub(super) type Claim = (String, i64);
+
+/// Why a run was told to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// Somebody asked to cancel the job.
+    Request,
+    /// The process ends.
+    Shutdown,
+    /// Another process owns the job by now.
+    LeaseLost,
+}
+
+/// The way to stop one run. The first reason is the one that counts.
+#[derive(Debug, Default)]
+pub(super) struct Leash {
+    token: CancellationToken,
+    reason: OnceLock<Reason>,
+}
+
+impl Leash {
+    /// The token that the job sees.
+    pub(super) const fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Tells the run to stop; answers whether it is the first to do so.
+    pub(super) fn pull(&self, reason: Reason) -> bool {
+        let first = self.reason.set(reason).is_ok();
+        self.token.cancel();
+        first
+    }
+
+    /// Why the run was told to stop, if it was.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.reason.get().copied()
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    cx: Arc<Context>,
+    leash: Arc<Leash>,
+    /// The run is over; its end waits to be written.
+    ended: bool,
+}
+
+impl Entry {
+    /// Whether a missing row means a lost lease: not when the run has ended, or has ended its job itself.
+    fn needs_row(&self) -> bool {
+        !self.ended && !self.cx.completed_itself()
+    }
+}
+
+/// The jobs that this process owns, by claim.
+#[derive(Debug, Default)]
+pub(super) struct Table(Mutex<BTreeMap<Claim, Entry>>);
+
+impl Table {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<Claim, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job was claimed.
+    pub(super) fn add(&self, cx: Arc<Context>, leash: Arc<Leash>) {
+        let claim = (cx.job.id.clone(), cx.job.fence);
+        let entry = Entry {
+            cx,
+            leash,
+            ended: false,
+        };
+        self.entries().insert(claim, entry);
+    }
+
+    /// Its run is over.
+    pub(super) fn end(&self, claim: &Claim) {
+        if let Some(entry) = self.entries().get_mut(claim) {
+            entry.ended = true;
+        }
+    }
+
+    /// Its end is written, or nobody wants to hear of it.
+    pub(super) fn forget(&self, claim: &Claim) {
+        self.entries().remove(claim);
+    }
+
+    /// How many jobs are running.
+    pub(super) fn running(&self) -> usize {
+        let entries = self.entries();
+        entries.values().filter(|entry| !entry.ended).count()
+    }
+
+    /// The claims of now, for [`Table::compare`].
+    pub(super) fn claims(&self) -> Vec<Claim> {
+        self.entries().keys().cloned().collect()
+    }
+
+    /// Tells every run to stop.
+    pub(super) fn stop_all(&self, reason: Reason) {
+        for entry in self.entries().values() {
+            entry.leash.pull(reason);
+        }
+    }
+
+    /// Compares what we had before asking (`before`) with what the database then said that we hold. Stops what is no
+    /// longer ours and what people want cancelled; answers how many leases were lost, and the claims nobody here knows.
+    pub(super) fn compare(&self, before: &[Claim], held: &[Held]) -> (u64, Vec<Claim>) {
+        let entries = self.entries();
+        let held: BTreeMap<(&str, i64), bool> = held
+            .iter()
+            .map(|held| ((held.id.as_str(), held.fence), held.cancel))
+            .collect();
+        let mut lost = 0;
+        for claim in before {
+            let gone = !held.contains_key(&(claim.0.as_str(), claim.1));
+            if let Some(entry) = entries.get(claim).filter(|entry| entry.needs_row())
+                && gone
+                && entry.leash.pull(Reason::LeaseLost)
+            {
+                lost += 1;
+            }
+        }
+        let mut unknown = Vec::new();
+        for ((id, fence), cancel) in held {
+            match entries.get(&(id.to_owned(), fence)) {
+                Some(entry) if cancel => {
+                    entry.leash.pull(Reason::Request);
+                }
+                Some(_) => {}
+                None => unknown.push((id.to_owned(), fence)),
+            }
+        }
+        (lost, unknown)
+    }
+}

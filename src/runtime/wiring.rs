@@ -1,0 +1,199 @@
+//! The one place where the configuration becomes the world of the jobs and where adapters meet ports.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use memberd_jobs::{
+    FAMILIES, access,
+    kernel::{
+        CatchUp, Chance, Clock, Env, Registry, Settings, SystemClock,
+        db::{self, Db},
+        ports::{Organization, Stripe},
+        queue::{Queue, lease::Node, schedules::Wanted},
+    },
+};
+use secrecy::ExposeSecret as _;
+
+use super::health::Readiness;
+use crate::{
+    config::{self, Config, Migrate, Role},
+    queue::Options,
+    stripe::{Account, StripeClient},
+};
+
+/// The leases need one connection, and one more while a broken one is replaced.
+const LEASE_CONNECTIONS: u32 = 2;
+
+/// All job kinds and schedules of this binary.
+pub fn registry() -> Registry {
+    Registry::of(FAMILIES)
+}
+
+/// Opens the database and builds the world of the jobs. The schema is not looked at.
+///
+/// # Errors
+/// When the database cannot be opened or the operating system gives no randomness.
+pub async fn env(config: &Config) -> anyhow::Result<Env> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Ok(Env {
+        db: Db::open(&database(config, config.database.max_connections)).await?,
+        chance: Arc::new(Chance::from_system()?),
+        stripe: stripe(config, &clock)?,
+        clock,
+        settings: Arc::new(settings(config)),
+    })
+}
+
+/// Makes sure that the schema is this binary's, and that every organization has its row.
+///
+/// # Errors
+/// A schema of another version, or a database that cannot be written.
+pub async fn prepare(env: &Env, migrate: Migrate) -> db::Result<()> {
+    if migrate == Migrate::Auto {
+        env.db.migrate().await?;
+    }
+    env.db.check_schema().await?;
+    let mut tx = env.db.begin().await?;
+    for (id, organization) in &env.settings.organizations {
+        access::ensure_organization(&mut tx, id, &organization.name, env.now()).await?;
+    }
+    tx.commit().await
+}
+
+/// What this process does with the queue.
+///
+/// # Errors
+/// When the connection for the leases cannot be opened.
+pub async fn queue_options(
+    env: &Env,
+    registry: &Registry,
+    config: &Config,
+    readiness: Arc<Readiness>,
+) -> db::Result<Options> {
+    // On SQLite a second writer would only compete with the first.
+    let lease_db = match env.db.engine() {
+        "postgres" => Db::open(&database(config, LEASE_CONNECTIONS)).await?,
+        _ => env.db.clone(),
+    };
+    let roles = &config.node.roles;
+    Ok(Options {
+        node: node(env, config),
+        lease_db,
+        lease: config.node.lease,
+        slots: roles.contains(&Role::Worker).then(|| slots(config)),
+        schedules: roles
+            .contains(&Role::Scheduler)
+            .then(|| schedules(registry, config)),
+        drain: config.shutdown.timeout,
+        readiness,
+    })
+}
+
+fn database(config: &Config, max_connections: u32) -> db::Options {
+    db::Options {
+        url: config.database.url.expose_secret().to_owned(),
+        max_connections,
+        statement_timeout: config.database.statement_timeout,
+    }
+}
+
+fn node(env: &Env, config: &Config) -> Node {
+    let id = env.id("node");
+    let roles: Vec<String> = config.node.roles.iter().map(ToString::to_string).collect();
+    Node {
+        name: config.node.id.clone().unwrap_or_else(host_name),
+        roles: roles.join(","),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: env.now(),
+        id,
+    }
+}
+
+/// `host-pid`, so that two processes on one machine can be told apart.
+fn host_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "memberd" } else { host };
+    format!("{host}-{}", std::process::id())
+}
+
+fn slots(config: &Config) -> BTreeMap<Queue, usize> {
+    let queues = config.queues.iter();
+    queues
+        .filter_map(|(name, queue)| Some((Queue::parse(name)?, queue.concurrency)))
+        .collect()
+}
+
+/// What the code declares, with what the configuration changes.
+fn schedules(registry: &Registry, config: &Config) -> Vec<Wanted> {
+    let wanted = registry.schedules().map(|schedule| {
+        let changed = config.schedules.get(schedule.name);
+        let cron = changed.and_then(|changed| changed.cron.clone());
+        let timezone = changed.and_then(|changed| changed.timezone);
+        Wanted {
+            name: schedule.name.to_owned(),
+            kind: schedule.kind.to_owned(),
+            args: schedule.args.to_owned(),
+            cron: cron.unwrap_or_else(|| schedule.cron.to_owned()),
+            timezone: timezone.map_or_else(
+                || schedule.timezone.to_owned(),
+                |zone| zone.name().to_owned(),
+            ),
+            catch_up: changed
+                .and_then(|changed| changed.catch_up)
+                .map_or(schedule.catch_up, catch_up),
+            enabled: changed.and_then(|changed| changed.enabled).unwrap_or(true),
+        }
+    });
+    wanted.collect()
+}
+
+const fn catch_up(policy: config::CatchUp) -> CatchUp {
+    match policy {
+        config::CatchUp::One => CatchUp::One,
+        config::CatchUp::All => CatchUp::All,
+        config::CatchUp::None => CatchUp::None,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let organizations = config.organizations.iter().map(|(id, organization)| {
+        let stripe = &organization.stripe;
+        let known = Organization {
+            name: organization.name.clone(),
+            account: stripe.account.clone().unwrap_or_default(),
+            livemode: stripe.livemode,
+            has_stripe: stripe.secret_key.is_some(),
+        };
+        (id.clone(), known)
+    });
+    Settings {
+        past_due_grace: config.entitlements.past_due_grace,
+        keep_jobs: config.retention.jobs,
+        keep_jobs_max: i64::try_from(config.retention.jobs_max).unwrap_or(i64::MAX),
+        keep_stripe_event_bodies: config.retention.stripe_event_bodies,
+        organizations: organizations.collect(),
+    }
+}
+
+/// Stripe, one account for each organization that has a key.
+fn stripe(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Stripe>> {
+    let accounts = config
+        .organizations
+        .iter()
+        .filter_map(|(id, organization)| {
+            let stripe = &organization.stripe;
+            let account = Account {
+                secret_key: stripe.secret_key.clone()?,
+                api_base: stripe.api_base.to_string(),
+                account: stripe.account.clone().unwrap_or_default(),
+                livemode: stripe.livemode,
+                rate_limit: stripe.rate_limit,
+                timeout: stripe.timeout,
+            };
+            Some((id.clone(), account))
+        });
+    Ok(Arc::new(StripeClient::new(
+        accounts.collect(),
+        Arc::clone(clock),
+    )?))
+}

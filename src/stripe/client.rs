@@ -1,0 +1,279 @@
+//! The port to Stripe.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::ensure;
+use memberd_jobs::kernel::{
+    Clock,
+    ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::{
+    answer::{Answer, Facts, Verdict, page},
+    budget::Budget,
+    requests::{self, Action, Request},
+    transport::{Broken, Transport},
+};
+
+/// Stripe's access to one organization.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The secret or restricted API key.
+    pub secret_key: SecretString,
+    /// Where Stripe is: `https://api.stripe.com/`, or a sandbox. Ends in `/`.
+    pub api_base: String,
+    /// Stripe's id of the account (`acct_…`); empty when the configuration does not name it.
+    pub account: String,
+    /// Whether the key is one of the live mode.
+    pub livemode: bool,
+    /// Most requests per second, for reads and for writes separately.
+    pub rate_limit: u32,
+    /// The longest that one request may take, its answer included.
+    pub timeout: Duration,
+}
+
+/// Stripe over HTTP, for all organizations of this process.
+#[derive(Debug)]
+pub struct StripeClient {
+    transport: Transport,
+    accounts: BTreeMap<String, Connected>,
+    clock: Arc<dyn Clock>,
+    /// Whether it was logged already that an answer had no date.
+    undated: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Connected {
+    account: Account,
+    reads: Budget,
+    writes: Budget,
+}
+
+/// An answer that can be used.
+struct Received {
+    /// The JSON, or why a caller that needs the object cannot go on.
+    text: Result<String, StripeError>,
+    facts: Facts,
+}
+
+impl StripeClient {
+    /// Connects nothing yet. `accounts` holds the organizations that have a key, by id.
+    ///
+    /// # Errors
+    /// When an account cannot work as it is: names the organization and the field.
+    pub fn new(accounts: BTreeMap<String, Account>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        for (organization, account) in &accounts {
+            check(organization, account)?;
+        }
+        let connected = accounts.into_iter().map(|(organization, account)| {
+            let budget = || Budget::new(account.rate_limit);
+            let (reads, writes) = (budget(), budget());
+            let connected = Connected {
+                account,
+                reads,
+                writes,
+            };
+            (organization, connected)
+        });
+        Ok(Self {
+            transport: Transport::new()?,
+            accounts: connected.collect(),
+            clock,
+            undated: AtomicBool::new(false),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        organization: &str,
+        request: Request,
+    ) -> Result<Received, StripeError> {
+        let connected = self
+            .accounts
+            .get(organization)
+            .ok_or_else(|| StripeError::NotConfigured(organization.to_owned()))?;
+        let budget = match request.action {
+            Action::Read => &connected.reads,
+            Action::Write { .. } => &connected.writes,
+        };
+        let (verdict, facts) = match self.answer(connected, budget, &request).await {
+            Ok(answer) => {
+                let verdict = answer.judge();
+                if let Verdict::Failed(StripeError::RateLimited(pause)) = &verdict
+                    && answer.rate_limited()
+                {
+                    budget.pause(*pause);
+                }
+                (verdict, answer.facts)
+            }
+            Err(error) => (Verdict::Failed(error), Facts::default()),
+        };
+        let (endpoint, outcome) = (request.endpoint.into_owned(), outcome(&verdict));
+        let request_id = facts.request_id.as_deref();
+        debug!(organization, endpoint, outcome, request_id, "asked stripe");
+        metrics::counter!(
+            "memberd_stripe_requests_total",
+            "endpoint" => endpoint, "outcome" => outcome
+        )
+        .increment(1);
+        let text = match verdict {
+            Verdict::Text(text) => Ok(text),
+            Verdict::Missing(error) => Err(error),
+            Verdict::Failed(error) => return Err(error),
+        };
+        Ok(Received { text, facts })
+    }
+
+    /// Sends within the budget. A read whose connection broke is sent once more.
+    async fn answer(
+        &self,
+        connected: &Connected,
+        budget: &Budget,
+        request: &Request,
+    ) -> Result<Answer, StripeError> {
+        match self.attempt(connected, budget, request).await? {
+            Ok(answer) => Ok(answer),
+            Err(broken) if broken.at_once && matches!(request.action, Action::Read) => {
+                let again = self.attempt(connected, budget, request).await?;
+                again.map_err(|broken| StripeError::Unavailable(broken.to_string()))
+            }
+            Err(broken) => Err(StripeError::Unavailable(broken.to_string())),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        connected: &Connected,
+        budget: &Budget,
+        request: &Request,
+    ) -> Result<Result<Answer, Broken>, StripeError> {
+        budget.take().await.map_err(StripeError::RateLimited)?;
+        let started = Instant::now();
+        let answer = self.transport.send(&connected.account, request).await;
+        let endpoint = request.endpoint.clone().into_owned();
+        metrics::histogram!("memberd_stripe_request_duration_seconds", "endpoint" => endpoint)
+            .record(started.elapsed());
+        Ok(answer)
+    }
+
+    /// When the answer was true, by Stripe's clock; by ours when Stripe did not say.
+    fn fetched(&self, facts: &mut Facts, raw: Option<String>) -> Fetched {
+        let as_of = facts.date.unwrap_or_else(|| {
+            if !self.undated.swap(true, Ordering::Relaxed) {
+                warn!("stripe's answer has no Date header: our own clock is used instead");
+            }
+            self.clock.now()
+        });
+        Fetched {
+            raw,
+            as_of,
+            api_version: facts.api_version.take(),
+        }
+    }
+}
+
+impl Stripe for StripeClient {
+    fn retrieve<'a>(
+        &'a self,
+        organization: &'a str,
+        kind: ObjectType,
+        id: &'a str,
+    ) -> Later<'a, Result<Fetched, StripeError>> {
+        Box::pin(async move {
+            let mut received = self
+                .exchange(organization, requests::retrieve(kind, id)?)
+                .await?;
+            Ok(self.fetched(&mut received.facts, received.text.ok()))
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        organization: &'a str,
+        listing: Listing,
+        after: Option<&'a str>,
+    ) -> Later<'a, Result<Page, StripeError>> {
+        Box::pin(async move {
+            let mut received = self
+                .exchange(organization, requests::list(listing, after))
+                .await?;
+            let (objects, has_more) = page(&received.text?)?;
+            let answer = self.fetched(&mut received.facts, None);
+            Ok(Page {
+                objects,
+                has_more,
+                as_of: answer.as_of,
+                api_version: answer.api_version,
+            })
+        })
+    }
+
+    fn perform<'a>(
+        &'a self,
+        organization: &'a str,
+        operation: &'a Operation,
+    ) -> Later<'a, Result<Done, StripeError>> {
+        Box::pin(async move {
+            let mut received = self
+                .exchange(organization, requests::write(operation)?)
+                .await?;
+            let text = received.text?;
+            Ok(Done {
+                fetched: self.fetched(&mut received.facts, Some(text)),
+                request_id: received.facts.request_id,
+                replayed: received.facts.replayed,
+            })
+        })
+    }
+}
+
+const fn outcome(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Text(_) => "ok",
+        Verdict::Missing(_) => "missing",
+        Verdict::Failed(StripeError::RateLimited(_)) => "rate_limited",
+        Verdict::Failed(StripeError::Unavailable(_)) => "unavailable",
+        Verdict::Failed(StripeError::Refused { .. } | StripeError::NotConfigured(_)) => "refused",
+    }
+}
+
+fn check(organization: &str, account: &Account) -> anyhow::Result<()> {
+    let base = &account.api_base;
+    let plain = base.starts_with("http://");
+    ensure!(
+        base.ends_with('/') && reqwest::Url::parse(base).is_ok_and(|url| url.has_host()),
+        "organization `{organization}`: stripe.api_base is `{base}`, expected an address such as https://api.stripe.com/"
+    );
+    ensure!(
+        plain || base.starts_with("https://"),
+        "organization `{organization}`: stripe.api_base is `{base}`, expected https://"
+    );
+    ensure!(
+        !(plain && account.livemode),
+        "organization `{organization}`: stripe.api_base is `{base}`, but a live key never travels without TLS: use https://"
+    );
+    let key = account.secret_key.expose_secret();
+    ensure!(
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()),
+        "organization `{organization}`: stripe.secret_key is empty or has characters that no key has"
+    );
+    ensure!(
+        account.rate_limit > 0,
+        "organization `{organization}`: stripe.rate is 0, expected at least 1 request per second"
+    );
+    ensure!(
+        !account.timeout.is_zero(),
+        "organization `{organization}`: stripe.timeout is 0, expected for example 30s"
+    );
+    Ok(())
+}
