@@ -1,7 +1,13 @@
-//! x
+//! The tests of the whole: one binary, so that they link once.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests panic and print like tests do")]
-
+// Under `cfg(test)` clippy lets helpers unwrap as it does tests.
+#[cfg(test)]
 mod chaos;
+#[cfg(test)]
 mod flows;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tidy;

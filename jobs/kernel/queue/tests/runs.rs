@@ -19,11 +19,7 @@ use crate::{
 };
 
 fn context(db: &TestDb, job: Claimed) -> Context {
-    Context {
-        env: db.env.clone(),
-        job,
-        cancel: CancellationToken::new(),
-    }
+    Context::new(db.env.clone(), job, CancellationToken::new())
 }
 
 /// A business row, as a job would write one.
