@@ -142,7 +142,8 @@ const FORGET: Sql = Sql::sqlite_only(
         SELECT value ->> 'job_id', value ->> 'fence', value ->> 'owner' FROM json_each($1))",
 );
 
-/// Returns jobs to the waiting ones, unless another with the same key took their place.
+/// Returns jobs to the waiting ones, unless another with the same key took their place; of several with one key in the
+/// same batch, the first.
 const RETURN: Sql = Sql::split(
     "UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL, cancel_requested_at = NULL,
         due_at = x.value ->> 'due_at', attempt = attempt - (x.value ->> 'refund')
@@ -150,6 +151,10 @@ const RETURN: Sql = Sql::split(
      WHERE jobs.id = x.value ->> 'job_id' AND fence = x.value ->> 'fence' AND owner = x.value ->> 'owner'
        AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
                        AND NOT w.unique_running AND NOT jobs.unique_running)
+       AND (jobs.unique_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM json_each($1) AS y JOIN jobs AS f ON f.id = y.value ->> 'job_id'
+            WHERE f.fence = y.value ->> 'fence' AND f.owner = y.value ->> 'owner'
+              AND f.unique_key = jobs.unique_key AND f.id < jobs.id))
      RETURNING jobs.id, queue",
     "UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL, cancel_requested_at = NULL,
         due_at = x.due_at, attempt = attempt - x.refund
@@ -157,6 +162,11 @@ const RETURN: Sql = Sql::split(
      WHERE jobs.id = x.job_id AND jobs.fence = x.fence AND jobs.owner = x.owner
        AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
                        AND NOT w.unique_running AND NOT jobs.unique_running)
+       AND (jobs.unique_key IS NULL OR NOT EXISTS (
+            SELECT 1 FROM jsonb_to_recordset($1::jsonb) AS y (job_id text, fence bigint, owner text)
+            JOIN jobs AS f ON f.id = y.job_id
+            WHERE f.fence = y.fence AND f.owner = y.owner
+              AND f.unique_key = jobs.unique_key AND f.id < jobs.id))
      RETURNING jobs.id, queue",
 );
 
