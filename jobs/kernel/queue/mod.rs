@@ -10,6 +10,8 @@ pub mod claim;
 pub mod lease;
 pub mod prune;
 pub mod schedules;
+#[cfg(test)]
+mod tests;
 
 pub use ack::{Ack, Outcome};
 pub use claim::Claimed;
