@@ -23,8 +23,8 @@ impl Readiness {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The leases were renewed or checked.
-    pub fn beat(&self, now: Timestamp) {
+    /// The task that looks after the leases is alive, and the database answered it last time.
+    pub fn workers_beat(&self, now: Timestamp) {
         self.beat.store(now.0, Ordering::Release);
     }
 
