@@ -139,19 +139,21 @@ impl Daemon {
     /// Waits until it says that it is ready; a node without the role `api` says so in its log.
     pub(crate) async fn ready(&mut self) {
         let answers = self.node.roles.is_empty() || self.node.roles.contains("api");
-        let pid = self.pid();
+        let (pid, url, log) = (self.pid(), self.url("/readyz"), self.log.clone());
+        let (http, child) = (self.http.clone(), self.child.as_mut().unwrap());
         until("a ready daemon", async || {
-            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+            if let Some(status) = child.try_wait().unwrap() {
                 panic!("the daemon ended at its start: {status}");
             }
             if answers {
-                let answer = self.http.get(self.url("/readyz")).send().await.ok()?;
+                let answer = http.get(&url).send().await.ok()?;
                 return (answer.status() == 200).then_some(());
             }
             // The log outlives restarts, so the line that counts is that of this process.
             let node = format!("-{pid}");
             let told = |line: &str| line.contains("memberd is running") && line.contains(&node);
-            self.log_text().lines().any(told).then_some(())
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            text.lines().any(told).then_some(())
         })
         .await;
     }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Answer, Daemon, Node, http, store, until, webhook,
-    wait::{self, within},
+    wait::within,
 };
 
 /// The account of the organization `default`.
@@ -234,11 +234,6 @@ webhook_secrets = ["{other_secret}"]
             (self.db.count(table).await == wanted).then_some(())
         })
         .await;
-    }
-
-    /// The patience of waits, for messages.
-    pub(crate) const fn patience() -> std::time::Duration {
-        wait::PATIENCE
     }
 }
 
