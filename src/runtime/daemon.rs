@@ -8,11 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    health::Readiness,
-    http::{self, HttpState},
-    telemetry, wiring,
-};
+use super::{health::Readiness, http, telemetry, wiring};
 use crate::{
     config::{Config, Role},
     queue,
@@ -34,18 +30,9 @@ pub async fn run(
     let tracker = TaskTracker::new();
     if config.node.roles.contains(&Role::Api) {
         let listener = listen(config).await?;
-        let state = HttpState {
-            env: env.clone(),
-            readiness: Arc::clone(&readiness),
-            lease: config.node.lease,
-            metrics: metrics.clone(),
-        };
-        let served = http::serve(listener, http::http_routes(config, &state), stop.clone());
-        tracker.spawn(async move {
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let state = http::state(&env, &registry, config, &readiness, &metrics);
+        let (config, stop) = (config.clone(), stop.clone());
+        tracker.spawn(async move { http::serve(listener, state, &config, stop).await });
     }
     tracker.spawn(telemetry::upkeep(metrics, stop.clone()));
     let (draining, told) = (Arc::clone(&readiness), stop.clone());

@@ -1,9 +1,6 @@
 //! Whether this process can take work, as `/readyz` and the drain see it.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicI64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use memberd_jobs::kernel::Timestamp;
 
@@ -31,9 +28,9 @@ impl Readiness {
         self.beat.store(now.0, Ordering::Release);
     }
 
-    /// Time since the last sign of life; `None` before the first.
-    pub fn beat_age(&self, now: Timestamp) -> Option<Duration> {
+    /// The last sign of life; `None` before the first.
+    pub fn last_beat(&self) -> Option<Timestamp> {
         let beat = self.beat.load(Ordering::Acquire);
-        (beat > 0).then(|| now.since(Timestamp(beat)))
+        (beat > 0).then_some(Timestamp(beat))
     }
 }
