@@ -1,209 +1,265 @@
-//! What people do to jobs and queues, on both databases.
+//! What people do to jobs, on both databases.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Acted, Action, Filter, JobState, act, act_on_filter, attempts, counts, lanes, list,
-    set_concurrency, set_queue_paused, show, unfinished,
+    Acted, Action, Filter, JobState, act, act_on_filter, attempts, counts, lanes, list, nodes,
+    set_concurrency, set_queue_paused, show,
 };
 use crate::{
     both,
     kernel::{
-        db::Db,
-        outbox::NewJob,
-        queue::{Claimed, Outcome, Queue},
+        Env, Timestamp,
+        queue::{Outcome, Queue, lease},
         test_jobs::{
-            LEASE, Live, Plain, Waiting, claim_one, claim_some, completed, done, end, jobs, settle,
+            Exclusive, Live, Plain, Waiting, claim_one, claim_some, completed, done, end, jobs,
+            settle,
         },
     },
-    testing::TestDb,
 };
 
-/// Acts on one job of organization `default`.
-async fn act_on(db: &TestDb, action: Action, id: &str) -> Acted {
-    act_on_many(db, "default", action, &[id])
-        .await
-        .remove(id)
-        .unwrap()
-}
-
-async fn act_on_many(
-    db: &TestDb,
-    organization: &str,
-    action: Action,
-    ids: &[&str],
-) -> BTreeMap<String, Acted> {
-    let ids: Vec<_> = ids.iter().map(|id| (*id).to_owned()).collect();
-    let mut tx = db.db.begin().await.unwrap();
-    let acted = act(&mut tx, organization, action, &ids, db.now())
+async fn do_to(env: &Env, action: Action, ids: &[&str]) -> BTreeMap<String, Acted> {
+    let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let mut tx = env.db.begin().await.unwrap();
+    let acted = act(&mut tx, "default", action, &ids, env.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
     acted
 }
 
-/// A job that failed for good, as its worker held it.
-async fn discarded(db: &TestDb, job: NewJob) -> Claimed {
-    db.enqueue(job).await;
-    let job = claim_one(db, "a").await;
-    settle(
-        db,
-        &[end(
-            &job,
-            Outcome::Discarded {
-                error: "no".to_owned(),
-            },
-        )],
-    )
-    .await;
-    job
+async fn one(env: &Env, action: Action, id: &str) -> Acted {
+    do_to(env, action, &[id]).await.remove(id).unwrap()
 }
 
-async fn state(db: &TestDb, id: &str) -> String {
-    show(&db.db, "default", id, db.now())
+async fn state(env: &Env, id: &str) -> String {
+    show(&env.db, "default", id, env.now())
         .await
         .unwrap()
         .unwrap()
         .state
 }
 
-async fn ids(db: &Db, filter: &Filter<'_>, now: crate::kernel::Timestamp) -> Vec<String> {
-    let found = list(db, "default", filter, None, 100, now).await.unwrap();
-    found.into_iter().map(|job| job.id).collect()
+/// Runs what is due and discards it.
+async fn discard(env: &Env) {
+    let discarded = Outcome::Discarded {
+        error: "broken".to_owned(),
+    };
+    let acks: Vec<_> = claim_some(env, "node_1", 10)
+        .await
+        .iter()
+        .map(|job| end(job, discarded.clone()))
+        .collect();
+    assert!(!acks.is_empty());
+    settle(env, &acks).await;
 }
 
 both! {
-    async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked(db: TestDb) {
-        let running = db.enqueue(Plain::with("a")).await.id;
-        let held = claim_one(&db, "a").await;
-        let waiting = db.enqueue(Plain::with("b")).await.id;
-        let acted = act_on_many(&db, "default", Action::Cancel, &[&running, &waiting, "job_none"]).await;
-        let expected = [(running.clone(), Acted::Done), (waiting.clone(), Acted::Done), ("job_none".to_owned(), Acted::NotFound)];
-        assert_eq!(acted, BTreeMap::from(expected));
-        assert_eq!((state(&db, &waiting).await, state(&db, &running).await), ("cancelled".to_owned(), "running".to_owned()));
-        assert!(show(&db.db, "default", &running, db.now()).await.unwrap().unwrap().cancel_requested_at.is_some());
-        settle(&db, &[end(&held, Outcome::GivenBack)]).await;
-        assert_eq!(state(&db, &running).await, "cancelled");
-        assert_eq!(act_on(&db, Action::Cancel, &waiting).await, Acted::Final);
+    async fn the_seven_states_are_told_apart(db: TestDb) {
+        let later = db.now().plus(Duration::from_secs(60));
+        let scheduled = db.enqueue(Plain::with("a").due(later)).await.id;
+        assert_eq!(state(&db, &scheduled).await, "scheduled");
+        db.advance(Duration::from_secs(60));
+        assert_eq!(state(&db, &scheduled).await, "available");
+        let job = claim_one(&db, "node_1").await;
+        assert_eq!(state(&db, &scheduled).await, "running");
+        let retry = Outcome::Retry { due_at: db.now().plus(Duration::from_secs(9)), error: "no".to_owned() };
+        settle(&db, &[end(&job, retry)]).await;
+        assert_eq!(state(&db, &scheduled).await, "retryable");
+        let row = show(&db.db, "default", &scheduled, db.now()).await.unwrap().unwrap();
+        assert_eq!(row.error.as_deref(), Some("no"));
+        let failed = attempts(&db.db, &scheduled).await.unwrap();
+        assert_eq!((failed[0].attempt, failed[0].outcome.as_str()), (1, "retry"));
+        db.advance(Duration::from_secs(9));
+        let job = claim_one(&db, "node_1").await;
+        settle(&db, &[completed(&job)]).await;
+        assert_eq!(state(&db, &scheduled).await, "completed");
+        assert_eq!(show(&db.db, "other", &scheduled, db.now()).await.unwrap(), None);
     }
 
-    async fn other_organizations_have_no_such_job(db: TestDb) {
-        let id = db.enqueue(Plain::with("a")).await.id;
-        for action in [Action::Cancel, Action::Retry] {
-            let acted = act_on_many(&db, "other", action, &[&id]).await;
-            assert_eq!(acted[&id], Acted::NotFound);
+    async fn lists_and_counts_hold_every_job_once(db: TestDb) {
+        let mut ids = Vec::new();
+        for at in 0..6 {
+            ids.push(db.enqueue(Plain::with("a")).await.id);
+            if at == 2 {
+                discard(&db).await;
+            }
         }
-        assert_eq!(show(&db.db, "other", &id, db.now()).await.unwrap(), None);
+        ids.reverse();
+        let all = list(&db.db, "default", &Filter::default(), None, 10, db.now()).await.unwrap();
+        assert_eq!(all.iter().map(|job| job.id.clone()).collect::<Vec<_>>(), ids);
+        let page = list(&db.db, "default", &Filter::default(), Some(&ids[1]), 3, db.now()).await.unwrap();
+        assert_eq!(page.iter().map(|job| job.id.clone()).collect::<Vec<_>>(), ids[2..5]);
+        let discarded = Filter { state: Some(JobState::Discarded), ..Filter::default() };
+        assert_eq!(list(&db.db, "default", &discarded, None, 10, db.now()).await.unwrap().len(), 3);
+        let counted = counts(&db.db, "default", db.now()).await.unwrap();
+        let counted: Vec<_> = counted.iter().map(|row| (row.state.as_str(), row.count)).collect();
+        assert_eq!(counted, [("available", 3), ("discarded", 3)]);
+        assert!(list(&db.db, "other", &Filter::default(), None, 10, db.now()).await.unwrap().is_empty());
+        assert!(counts(&db.db, "other", db.now()).await.unwrap().is_empty());
+    }
+
+    async fn every_filter_narrows(db: TestDb) {
+        let id = db.enqueue(Plain::with("a")).await.id;
+        let now = db.now();
+        let found = async |filter: Filter<'_>| {
+            !list(&db.db, "default", &filter, None, 10, now).await.unwrap().is_empty()
+        };
+        assert!(found(Filter { kind: Some("test.plain"), ..Filter::default() }).await, "{id}");
+        assert!(!found(Filter { kind: Some("test.other"), ..Filter::default() }).await);
+        assert!(found(Filter { queue: Some(Queue::Default), ..Filter::default() }).await);
+        assert!(!found(Filter { queue: Some(Queue::Money), ..Filter::default() }).await);
+        assert!(found(Filter { state: Some(JobState::Available), ..Filter::default() }).await);
+        assert!(!found(Filter { state: Some(JobState::Running), ..Filter::default() }).await);
+        assert!(found(Filter { created_after: Some(Timestamp(now.0 - 1)), ..Filter::default() }).await);
+        assert!(!found(Filter { created_after: Some(now), ..Filter::default() }).await);
+        assert!(!found(Filter { member_id: Some("mem_1"), ..Filter::default() }).await);
+        assert!(!found(Filter { schedule: Some("x"), ..Filter::default() }).await);
+    }
+
+    async fn a_waiting_job_is_cancelled_at_once(db: TestDb) {
+        let id = db.enqueue(Plain::with("a")).await.id;
+        assert_eq!(one(&db, Action::Cancel, &id).await, Acted::Done);
+        assert!(jobs(&db).await.is_empty());
+        assert_eq!(done(&db).await[0].state, "cancelled");
+        assert_eq!(one(&db, Action::Cancel, &id).await, Acted::Final);
+        assert!(claim_some(&db, "node_1", 1).await.is_empty());
+    }
+
+    async fn a_running_job_is_asked_to_stop_and_cannot_be_retried(db: TestDb) {
+        let id = db.enqueue(Plain::with("a")).await.id;
+        claim_one(&db, "node_1").await;
+        assert_eq!(one(&db, Action::Retry, &id).await, Acted::Running);
+        assert_eq!(one(&db, Action::Cancel, &id).await, Acted::Done);
+        let held = lease::held(&db.db, "node_1").await.unwrap();
+        assert!(held[0].cancel);
+        assert_eq!(state(&db, &id).await, "running");
+    }
+
+    async fn a_retry_makes_a_waiting_job_due_now(db: TestDb) {
+        let later = db.now().plus(Duration::from_hours(1));
+        let id = db.enqueue(Plain::with("a").due(later)).await.id;
+        assert_eq!(one(&db, Action::Retry, &id).await, Acted::Done);
+        assert_eq!(jobs(&db).await[0].due_at, db.now());
+    }
+
+    async fn a_discarded_job_waits_again_with_an_attempt_left_and_a_new_fence(db: TestDb) {
+        let id = db.enqueue(Plain::with("a")).await.id;
+        let first = claim_one(&db, "node_1").await;
+        settle(&db, &[end(&first, Outcome::Retry { due_at: db.now(), error: "no".to_owned() })]).await;
+        discard(&db).await;
+        assert_eq!(one(&db, Action::Retry, &id).await, Acted::Done);
+        assert!(done(&db).await.is_empty());
+        let again = claim_one(&db, "node_1").await;
+        assert_eq!((again.attempt, again.max_attempts), (3, 3));
+        assert!(again.fence > first.fence + 1);
+        // A late word about the first run is not heard.
+        assert_eq!(settle(&db, &[completed(&first)]).await.stale, 1);
+        assert_eq!(settle(&db, &[completed(&again)]).await.applied, 1);
+        assert_eq!(attempts(&db.db, &id).await.unwrap().len(), 2);
+        assert_eq!(one(&db, Action::Retry, &id).await, Acted::Final);
+    }
+
+    async fn a_retry_folds_into_the_job_that_took_the_key(db: TestDb) {
+        for new in [Waiting::with, Live::with, Exclusive::with] {
+            let old = db.enqueue(new("k")).await.id;
+            discard(&db).await;
+            let holder = db.enqueue(new("k")).await.id;
+            assert_eq!(one(&db, Action::Retry, &old).await, Acted::Folded(holder));
+            assert_eq!(done(&db).await.last().unwrap().id, old);
+            discard(&db).await;
+        }
+    }
+
+    async fn two_jobs_of_one_key_revive_as_one(db: TestDb) {
+        let first = db.enqueue(Waiting::with("k")).await.id;
+        discard(&db).await;
+        let second = db.enqueue(Waiting::with("k")).await.id;
+        discard(&db).await;
+        let acted = do_to(&db, Action::Retry, &[&first, &second, "job_none"]).await;
+        assert_eq!(acted[&first], Acted::Done);
+        assert_eq!(acted[&second], Acted::Folded(first.clone()));
+        assert_eq!(acted["job_none"], Acted::NotFound);
+    }
+
+    async fn many_people_retry_one_job_and_it_waits_once(db: TestDb) {
+        let id = db.enqueue(Waiting::with("k")).await.id;
+        discard(&db).await;
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let (env, id) = (db.node().await, id.clone());
+            crowd.spawn(async move { one(&env, Action::Retry, &id).await });
+        }
+        for acted in crowd.join_all().await {
+            assert_eq!(acted, Acted::Done);
+        }
+        assert_eq!(jobs(&db).await.len(), 1);
+        assert!(done(&db).await.is_empty());
+    }
+
+    async fn other_organizations_jobs_do_not_exist(db: TestDb) {
+        let id = db.enqueue(Plain::with("a")).await.id;
+        let mut tx = db.db.begin().await.unwrap();
+        let ids = [id.clone()];
+        let acted = act(&mut tx, "other", Action::Cancel, &ids, db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(acted[&id], Acted::NotFound);
         assert_eq!(jobs(&db).await.len(), 1);
     }
 
-    async fn a_retry_makes_what_waits_due_and_leaves_what_runs_or_is_done(db: TestDb) {
-        let late = db.enqueue(Plain::with("a").due(db.now().plus(Duration::from_hours(1)))).await.id;
-        assert_eq!(act_on(&db, Action::Retry, &late).await, Acted::Done);
-        let job = claim_one(&db, "a").await;
-        assert_eq!(act_on(&db, Action::Retry, &late).await, Acted::Running);
-        settle(&db, &[completed(&job)]).await;
-        assert_eq!(act_on(&db, Action::Retry, &late).await, Acted::Final);
+    async fn a_filter_acts_only_on_the_expected_number(db: TestDb) {
+        for _ in 0..3 {
+            db.enqueue(Plain::with("a")).await;
+        }
+        db.enqueue(Live::with("a")).await;
+        let filter = Filter { kind: Some("test.plain"), ..Filter::default() };
+        let mut tx = db.db.begin().await.unwrap();
+        let refused = act_on_filter(&mut tx, "default", Action::Cancel, &filter, 4, db.now()).await.unwrap();
+        assert_eq!(refused, Err(3));
+        let acted = act_on_filter(&mut tx, "default", Action::Cancel, &filter, 3, db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(acted.unwrap().len(), 3);
+        assert_eq!(jobs(&db).await.len(), 1);
     }
 
-    async fn a_discarded_job_lives_again_under_its_id_with_one_more_attempt(db: TestDb) {
+    async fn queues_show_their_load_pause_and_slots(db: TestDb) {
         db.enqueue(Plain::with("a")).await;
-        for _ in 0..2 {
-            let job = claim_one(&db, "a").await;
-            let outcome = if job.attempt < job.max_attempts {
-                Outcome::Retry { due_at: db.now(), error: "no".to_owned() }
-            } else {
-                Outcome::Discarded { error: "no".to_owned() }
-            };
-            settle(&db, &[end(&job, outcome)]).await;
-        }
-        let id = done(&db).await[0].id.clone();
-        assert_eq!(act_on(&db, Action::Retry, &id).await, Acted::Done);
-        assert!(done(&db).await.is_empty());
-        let job = claim_one(&db, "a").await;
-        assert_eq!((&job.id, job.attempt, job.max_attempts), (&id, 3, 3));
-        assert_eq!(attempts(&db.db, &id).await.unwrap().len(), 2);
-    }
-
-    async fn a_revived_job_does_not_hear_the_acknowledgements_of_its_former_life(db: TestDb) {
-        let former = discarded(&db, Plain::with("a")).await;
-        assert_eq!(act_on(&db, Action::Retry, &former.id).await, Acted::Done);
-        let job = claim_one(&db, "a").await;
-        assert!(job.fence > former.fence);
-        assert_eq!(settle(&db, &[completed(&former)]).await.stale, 1);
-        assert_eq!(settle(&db, &[completed(&job)]).await.applied, 1);
-    }
-
-    async fn a_job_is_not_revived_beside_its_twin(db: TestDb) {
-        for new in [Waiting::with as fn(&str) -> NewJob, Live::with] {
-            let former = discarded(&db, new("k")).await;
-            let second = discarded(&db, new("k")).await;
-            let acted = act_on_many(&db, "default", Action::Retry, &[&former.id, &second.id]).await;
-            assert_eq!(acted[&former.id], Acted::Done, "the older of two");
-            assert_eq!(acted[&second.id], Acted::Folded(former.id.clone()));
-            assert_eq!(act_on(&db, Action::Retry, &second.id).await, Acted::Folded(former.id.clone()));
-            assert_eq!(claim_some(&db, "a", 10).await.len(), 1);
-            settle(&db, &[completed(&Claimed { attempt: 0, fence: 2, ..former })]).await;
-        }
-    }
-
-    async fn a_filter_acts_only_on_the_number_that_was_expected(db: TestDb) {
-        for key in ["a", "b", "c"] {
-            discarded(&db, Plain::with(key)).await;
-        }
-        discarded(&db, Live::with("other")).await;
-        let filter = Filter { state: Some(JobState::Discarded), kind: Some("test.plain"), ..Filter::default() };
-        for (expected, answer) in [(2, Err(3)), (3, Ok(3))] {
-            let mut tx = db.db.begin().await.unwrap();
-            let acted = act_on_filter(&mut tx, "default", Action::Retry, &filter, expected, db.now()).await.unwrap();
-            tx.commit().await.unwrap();
-            assert_eq!(acted.map(|acted| acted.len()), answer);
-        }
-        assert_eq!((jobs(&db).await.len(), done(&db).await.len()), (3, 1));
-    }
-
-    async fn a_list_shows_waiting_running_and_finished_jobs_newest_first(db: TestDb) {
-        let completed_id = db.enqueue(Plain::with("a")).await.id;
-        let job = claim_one(&db, "a").await;
-        settle(&db, &[completed(&job)]).await;
-        let discarded_id = discarded(&db, Plain::with("b")).await.id;
-        let running = db.enqueue(Plain::with("c")).await.id;
-        claim_one(&db, "a").await;
-        let scheduled = db.enqueue(Live::with("d").due(db.now().plus(LEASE))).await.id;
-        let available = db.enqueue(Plain::with("e").priority(9)).await.id;
-        let all = [&available, &scheduled, &running, &discarded_id, &completed_id];
-        assert_eq!(ids(&db.db, &Filter::default(), db.now()).await, all.map(Clone::clone));
-        for (state, id) in [
-            ("available", &available), ("scheduled", &scheduled), ("running", &running),
-            ("discarded", &discarded_id), ("completed", &completed_id),
-        ] {
-            let filter = Filter { state: JobState::parse(state), ..Filter::default() };
-            assert_eq!(ids(&db.db, &filter, db.now()).await, [id.clone()], "{state}");
-        }
-        let live = Filter { kind: Some("test.live"), ..Filter::default() };
-        assert_eq!(ids(&db.db, &live, db.now()).await, [scheduled]);
-        let page = list(&db.db, "default", &Filter::default(), Some(&running), 1, db.now()).await.unwrap();
-        assert_eq!(page[0].id, discarded_id);
-        assert_eq!(counts(&db.db, "default", db.now()).await.unwrap().len(), 5);
-        assert_eq!(unfinished(&db.db, db.now()).await.unwrap(), 2, "what is scheduled for later can wait");
-    }
-
-    async fn queues_tell_their_load_and_obey(db: TestDb) {
-        db.enqueue(Plain::with("a")).await;
-        claim_one(&db, "a").await;
         db.enqueue(Plain::with("b")).await;
+        db.enqueue(Plain::with("c").due(db.now().plus(Duration::from_hours(1)))).await;
+        claim_one(&db, "node_1").await;
         let mut tx = db.db.begin().await.unwrap();
         set_queue_paused(&mut tx, Queue::Default, true, db.now()).await.unwrap();
         set_concurrency(&mut tx, Queue::Default, Some(3)).await.unwrap();
         tx.commit().await.unwrap();
-        assert!(claim_some(&db, "a", 10).await.is_empty());
-        let found = lanes(&db.db, db.now()).await.unwrap().into_iter().find(|lane| lane.queue == Queue::Default).unwrap();
-        assert_eq!((found.waiting, found.running, found.concurrency), (1, 1, Some(3)));
-        assert_eq!((found.paused_at, found.oldest_available_at), (Some(db.now()), Some(db.now())));
+        let all = lanes(&db.db, db.now()).await.unwrap();
+        assert_eq!(all.len(), Queue::ALL.len());
+        let lane = all.iter().find(|lane| lane.queue == Queue::Default).unwrap();
+        assert_eq!((lane.waiting, lane.running, lane.concurrency), (2, 1, Some(3)));
+        assert_eq!(lane.oldest_available_at, Some(db.now()));
+        assert_eq!(lane.paused_at, Some(db.now()));
+        assert!(claim_some(&db, "node_1", 5).await.is_empty());
         let mut tx = db.db.begin().await.unwrap();
         set_queue_paused(&mut tx, Queue::Default, false, db.now()).await.unwrap();
         set_concurrency(&mut tx, Queue::Default, None).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(claim_some(&db, "a", 10).await.len(), 1);
+        let lane = lanes(&db.db, db.now()).await.unwrap().pop().unwrap();
+        assert_eq!((lane.paused_at, lane.concurrency), (None, None));
+        assert_eq!(claim_some(&db, "node_1", 5).await.len(), 1);
+    }
+
+    async fn nodes_show_what_they_run(db: TestDb) {
+        let node = lease::Node {
+            id: "node_1".to_owned(),
+            name: "one".to_owned(),
+            roles: "api,worker".to_owned(),
+            version: "1".to_owned(),
+            started_at: db.now(),
+        };
+        lease::beat(&db.db, &node, db.now()).await.unwrap();
+        db.enqueue(Plain::with("a")).await;
+        claim_one(&db, "node_1").await;
+        let listed = nodes(&db.db).await.unwrap();
+        assert_eq!((listed[0].id.as_str(), listed[0].running), ("node_1", 1));
+        assert_eq!(listed[0].stopped_at, None);
     }
 }
