@@ -74,12 +74,12 @@ impl Leases {
             } else if self.table.running() > 0 {
                 bounded(renewal, self.look()).await
             } else {
-                continue;
+                Ok(())
             };
             match done {
                 Ok(()) => {
                     self.outage.over(WHO);
-                    self.readiness.beat(self.env.now());
+                    self.readiness.workers_beat(self.env.now());
                     if due {
                         renewed = Some(Instant::now());
                     }

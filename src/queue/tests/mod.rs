@@ -1,5 +1,6 @@
 //! The queue's promises, each on both databases, with runtimes as they are in production.
 
+mod clockwork;
 mod database;
 mod lanes;
 mod runs;
