@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use memberd_jobs::kernel::Env;
+use memberd_jobs::{
+    kernel::{
+        Env,
+        outbox::{self, NewJob},
+    },
+    sync::PollEvents,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{health::Readiness, http, telemetry, wiring};
 use crate::{
-    config::{Config, Role},
+    config::{Config, DEFAULT_ORGANIZATION, Role},
     queue,
 };
 
@@ -40,6 +46,9 @@ pub async fn run(
         told.cancelled().await;
         draining.drain();
     });
+    if config.node.roles.contains(&Role::Scheduler) {
+        catch_up(&env).await?;
+    }
     let node = &options.node;
     tracing::info!(
         node = node.name,
@@ -55,6 +64,27 @@ pub async fn run(
     }
     env.db.close().await;
     tracing::info!("memberd has stopped");
+    Ok(())
+}
+
+/// What Stripe sent while nobody listened is asked for at once, not at the next tick.
+async fn catch_up(env: &Env) -> anyhow::Result<()> {
+    if !env
+        .settings
+        .organizations
+        .values()
+        .any(|organization| organization.has_stripe)
+    {
+        return Ok(());
+    }
+    let mut tx = env.db.begin().await?;
+    outbox::enqueue(
+        &mut tx,
+        env,
+        NewJob::of(DEFAULT_ORGANIZATION, &PollEvents::default())?,
+    )
+    .await?;
+    tx.commit().await?;
     Ok(())
 }
 
