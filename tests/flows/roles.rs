@@ -29,9 +29,11 @@ async fn one_node_takes_and_another_works() {
     let _scheduler = world.second_daemon(Node::named("scheduler").roles("scheduler")).await;
     until("declared schedules", async || (world.db.count("schedules").await > 0).then_some(())).await;
     // The roles of the nodes are there for people to see.
-    let nodes = api.get("/v1/nodes").await;
-    for role in ["api", "worker", "scheduler"] {
-        assert!(nodes["data"].to_string().contains(role), "{nodes}");
-    }
+    until("three nodes", async || {
+        let nodes = api.get("/v1/nodes").await;
+        let shown = |role: &str| nodes["data"].to_string().contains(&format!("[\"{role}\"]"));
+        ["api", "worker", "scheduler"].into_iter().all(shown).then_some(())
+    })
+    .await;
     api.stop();
 }
