@@ -30,7 +30,6 @@ pub(super) struct NewJobBody {
     #[schema(value_type = Object)]
     args: Map<String, Value>,
     /// Lower runs first; 0 is normal.
-    #[schema(inline)]
     priority: Option<Priority>,
     /// Not before this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
