@@ -7,6 +7,8 @@ use serde_json::json;
 use super::{all_is_well, seed};
 use crate::support::{Daemon, Node, World, until, within};
 
+const FETCHES: &str = "jobs_done WHERE kind = 'sync.fetch_object'";
+
 async fn stale_acks(daemon: &Daemon) -> f64 {
     daemon
         .metrics()
@@ -49,7 +51,7 @@ async fn a_node_that_wakes_up_after_its_lease_is_not_heard() {
             .await
             > 0
     );
-    let done = world.db.count("jobs_done").await;
+    let done = world.db.count(FETCHES).await;
     frozen.resume();
     until("refused acknowledgements", async || {
         (stale_acks(&frozen).await > 0.0).then_some(())
@@ -57,7 +59,7 @@ async fn a_node_that_wakes_up_after_its_lease_is_not_heard() {
     .await;
     all_is_well(&world, played["events"].as_i64().unwrap()).await;
     assert_eq!(
-        world.db.count("jobs_done").await,
+        world.db.count(FETCHES).await,
         done,
         "the late node finished something again"
     );

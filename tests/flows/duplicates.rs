@@ -2,14 +2,14 @@
 
 use futures::future::join_all;
 
-use crate::support::{World, on_both, webhook};
+use crate::support::{World, on_both, quiet_daemon, webhook};
 
 /// Copies of one event.
 const COPIES: usize = 20;
 
 on_both! {
     async fn twenty_copies_at_once_are_one_event_and_one_job(world: World) {
-        let daemon = world.daemon().await;
+        let daemon = quiet_daemon(&world).await;
         let customer = world.stripe("POST", "/v1/customers", "email=ada@example.test").await;
         world.settled().await;
         let jobs_before = world.db.count("jobs_done").await;
@@ -30,7 +30,7 @@ on_both! {
     }
 
     async fn a_replay_days_later_is_refused_and_a_fresh_one_changes_nothing(world: World) {
-        let daemon = world.daemon().await;
+        let daemon = quiet_daemon(&world).await;
         world.subscriber("ada@example.test").await;
         world.settled().await;
         let rows = [world.db.count("stripe_events").await, world.db.count("jobs_done").await];

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Answer, Daemon, World, on_both, until,
+    Answer, Daemon, World, on_both, quiet_daemon, until,
     webhook::{self, SECRET, customer_event, seconds_now, send, sign},
 };
 
@@ -56,13 +56,6 @@ async fn nothing_is_stored(world: &World) {
         world.db.count("jobs_done").await,
     ];
     assert_eq!(rows, [0, 0, 0], "events, jobs, finished jobs");
-}
-
-/// Kept away from schedules, whose jobs would be counted.
-async fn quiet_daemon(world: &World) -> Daemon {
-    world
-        .daemon_with(crate::support::Node::default().roles("api,worker"))
-        .await
 }
 
 on_both! {

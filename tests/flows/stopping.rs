@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
-use crate::support::{World, let_pass, on_both};
+use crate::support::{World, let_pass, on_both, until};
 
 /// Ends in the middle of the work.
 const STOPS: usize = 4;
@@ -36,7 +36,9 @@ on_both! {
 
     async fn a_stopped_daemon_says_so_on_the_list_of_nodes(world: World) {
         let mut daemon = world.daemon().await;
-        assert_eq!(world.db.count("nodes WHERE stopped_at IS NULL").await, 1);
+        until("the node on the list", async || {
+            (world.db.count("nodes WHERE stopped_at IS NULL").await == 1).then_some(())
+        }).await;
         daemon.stop();
         assert_eq!(world.db.count("nodes WHERE stopped_at IS NULL").await, 0);
         assert_eq!(world.db.count("nodes").await, 1);

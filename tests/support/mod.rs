@@ -19,6 +19,11 @@ pub(crate) use http::{Answer, id, ids};
 pub(crate) use wait::{let_pass, until, within};
 pub(crate) use world::World;
 
+/// A daemon without schedules, whose jobs a test would count.
+pub(crate) async fn quiet_daemon(world: &World) -> Daemon {
+    world.daemon_with(Node::default().roles("api,worker")).await
+}
+
 /// Makes each test run on SQLite and on PostgreSQL, as `name::sqlite` and `name::postgres`.
 macro_rules! on_both {
     ($(async fn $name:ident($world:ident: World) $body:block)+) => {
