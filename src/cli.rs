@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "demo")]
+use crate::commands::{demo, sandbox};
 use crate::{
     commands::{Failure, Outcome, config, healthcheck, migrate, serve},
     config::{self as settings, Loaded, Sources, parse_set},
@@ -53,6 +55,13 @@ pub enum Command {
     Config(config::Args),
     /// Ask the daemon of this configuration whether it is ready; for containers
     Healthcheck(healthcheck::Args),
+    /// Show a living world: the daemon with a fake Stripe and invented members; needs nothing
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// Run the fake Stripe alone
+    #[cfg(feature = "demo")]
+    #[command(hide = true)]
+    Sandbox(sandbox::Args),
 }
 
 impl Cli {
@@ -67,6 +76,10 @@ impl Cli {
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),
             Command::Healthcheck(args) => healthcheck::run(&args, global),
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(&args, global),
+            #[cfg(feature = "demo")]
+            Command::Sandbox(args) => sandbox::run(&args, global),
         }
     }
 }

@@ -1,8 +1,12 @@
 //! The commands, one file each, and how they end.
 
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod healthcheck;
 pub mod migrate;
+#[cfg(feature = "demo")]
+pub mod sandbox;
 pub mod serve;
 
 use std::{fmt, io::Write as _, process::ExitCode};
