@@ -9,7 +9,10 @@ use clap::{Args, Parser, Subcommand};
 #[cfg(feature = "demo")]
 use crate::commands::{demo, sandbox};
 use crate::{
-    commands::{Failure, Outcome, config, healthcheck, migrate, serve},
+    commands::{
+        Failure, Outcome, config, healthcheck, init, jobs, keys, migrate, queues, schedules, serve,
+        sync,
+    },
     config::{self as settings, Loaded, Sources, parse_set},
 };
 
@@ -49,6 +52,18 @@ pub struct Global {
 pub enum Command {
     /// Run the daemon until SIGTERM or Ctrl-C
     Serve(serve::Args),
+    /// Write a configuration, prepare the database and print the first key
+    Init(init::Args),
+    /// Make, show and revoke the API's keys
+    Keys(keys::Args),
+    /// Show jobs, start, retry and cancel them
+    Jobs(jobs::Args),
+    /// Show, pause and resume queues
+    Queues(queues::Args),
+    /// Show, run and pause what starts by the clock
+    Schedules(schedules::Args),
+    /// Fill, repair and prove the mirror of Stripe
+    Sync(sync::Args),
     /// Compare the database's schema with this binary's, and change it
     Migrate(migrate::Args),
     /// Check, show and explain the configuration
@@ -73,6 +88,12 @@ impl Cli {
         let global = &self.global;
         match self.command {
             Command::Serve(args) => serve::run(args, global),
+            Command::Init(args) => init::run(&args, global),
+            Command::Keys(args) => keys::run(&args, global),
+            Command::Jobs(args) => jobs::run(&args, global),
+            Command::Queues(args) => queues::run(&args, global),
+            Command::Schedules(args) => schedules::run(&args, global),
+            Command::Sync(args) => sync::run(&args, global),
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),
             Command::Healthcheck(args) => healthcheck::run(&args, global),
@@ -93,5 +114,14 @@ impl Global {
         let sources =
             Sources::of_process(self.config.clone(), std::env::vars_os(), self.set.clone());
         Ok(settings::load(&sources)?)
+    }
+
+    /// Defaults, environment and flags only, for the command that writes the file.
+    pub fn sources_without_files(&self) -> Sources {
+        Sources {
+            file: None,
+            search: Vec::new(),
+            ..Sources::of_process(None, std::env::vars_os(), self.set.clone())
+        }
     }
 }

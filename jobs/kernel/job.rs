@@ -139,7 +139,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TIMEOUT: Duration = Duration::from_mins(1);
     /// Whether jobs with equal keys fold.
     const UNIQUE: Unique = Unique::No;
-    /// Whether two jobs with equal keys must never run at once.
+    /// Whether two jobs with equal keys must never run at once. It needs [`Unique::Waiting`].
     const EXCLUSIVE: bool = false;
 
     /// What makes two jobs of this kind and organization the same job.
@@ -193,6 +193,12 @@ pub struct Read {
 impl JobDef {
     /// The definition of `J`.
     pub const fn of<J: Job>() -> Self {
+        const {
+            assert!(
+                !J::EXCLUSIVE || matches!(J::UNIQUE, Unique::Waiting | Unique::Live),
+                "EXCLUSIVE goes by the unique key of waiting jobs: set UNIQUE to Waiting or Live"
+            );
+        }
         Self {
             kind: J::KIND,
             about: J::ABOUT,

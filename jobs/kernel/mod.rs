@@ -32,10 +32,14 @@ mod job;
 pub mod limits;
 mod money;
 pub mod outbox;
+#[cfg(test)]
+mod outbox_tests;
 pub mod ports;
 pub mod queue;
 mod registry;
 pub mod schedule;
+#[cfg(test)]
+mod test_jobs;
 
 pub use clock::{Clock, SystemClock, TestClock, Timestamp, millis};
 pub use context::{Context, Env};

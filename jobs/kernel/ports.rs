@@ -76,10 +76,25 @@ pub struct Page {
 /// What to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// All objects of a type, in every status.
+    /// All objects of a type, in every status; of prices those that are active.
     Objects(ObjectType),
+    /// Prices that cannot be bought any more: Stripe lists them only when asked for them.
+    InactivePrices,
     /// Events made at or after a moment, at most the 30 days that Stripe keeps them.
     EventsSince(Timestamp),
+}
+
+impl Listing {
+    /// The lists that together hold every object of a type.
+    pub const fn of(kind: ObjectType) -> &'static [Self] {
+        match kind {
+            ObjectType::Customer => &[Self::Objects(ObjectType::Customer)],
+            ObjectType::Product => &[Self::Objects(ObjectType::Product)],
+            ObjectType::Price => &[Self::Objects(ObjectType::Price), Self::InactivePrices],
+            ObjectType::Subscription => &[Self::Objects(ObjectType::Subscription)],
+            ObjectType::Invoice => &[Self::Objects(ObjectType::Invoice)],
+        }
+    }
 }
 
 /// A write: method, path below `/v1` and form fields, with the key that makes it safe to repeat.

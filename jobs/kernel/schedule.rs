@@ -81,6 +81,49 @@ impl Ticks {
             .map(|instant| Timestamp(instant.timestamp_millis()))
     }
 
+    /// The ticks from `first`, which is one, until `now`, oldest first, at most the `most` latest of them.
+    pub fn missed(&self, first: Timestamp, now: Timestamp, most: usize) -> Vec<Timestamp> {
+        let mut missed = vec![first];
+        while let Some(tick) = self
+            .next(missed[missed.len() - 1])
+            .filter(|tick| *tick <= now)
+        {
+            if missed.len() == most {
+                return self.latest(first, now, most);
+            }
+            missed.push(tick);
+        }
+        missed
+    }
+
+    /// Walks backwards, so that a downtime of years costs no more than `most` ticks. There are at least as many.
+    fn latest(&self, first: Timestamp, now: Timestamp, most: usize) -> Vec<Timestamp> {
+        let mut latest = Vec::with_capacity(most);
+        let mut end = now.0;
+        while latest.len() < most && end > first.0 {
+            // The last moment whose next tick is not after `end`: bisection, as ticks only grow.
+            let (mut low, mut high) = (first.0, end);
+            while high - low > 1 {
+                let middle = low + (high - low) / 2;
+                if self
+                    .next(Timestamp(middle))
+                    .is_some_and(|tick| tick.0 <= end)
+                {
+                    low = middle;
+                } else {
+                    high = middle;
+                }
+            }
+            let Some(tick) = self.next(Timestamp(low)).filter(|tick| tick.0 <= end) else {
+                break;
+            };
+            latest.push(tick);
+            end = tick.0 - 1;
+        }
+        latest.reverse();
+        latest
+    }
+
     /// The moment at which the wall clock first shows `wall`, or the end of the gap that swallows it.
     fn instant(&self, wall: NaiveDateTime) -> DateTime<Utc> {
         match self.zone.from_local_datetime(&wall) {
@@ -167,6 +210,19 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn the_latest_missed_ticks_are_those_of_a_full_walk(minutes in 1_i64..5_000, most in 1_usize..8) {
+            let ticks = Ticks::parse("0 */7 1-4 * * *", "Europe/Berlin").unwrap();
+            let first = ticks.next(at("2026-03-28T00:00:00Z")).unwrap();
+            let now = Timestamp(first.0 + minutes * 60_000);
+            let mut all = vec![first];
+            while let Some(tick) = ticks.next(all[all.len() - 1]).filter(|tick| *tick <= now) {
+                all.push(tick);
+            }
+            let expected = all.split_off(all.len().saturating_sub(most));
+            proptest::prop_assert_eq!(ticks.missed(first, now, most), expected);
+        }
+
         #[test]
         fn ticks_grow_and_repeat_for_the_same_question(start in 1_700_000_000_i64..1_900_000_000) {
             let ticks = Ticks::parse("0 15 2 * * *", "America/New_York").unwrap();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{FetchObject, model, store};
 use crate::kernel::{
     Env,
-    db::{self, Tx},
+    db,
     outbox::{self, NewJob},
     ports::ObjectType,
 };
@@ -77,24 +77,9 @@ pub async fn receive(env: &Env, organization: &str, body: &str) -> Result<Receiv
     receive_from(env, organization, Source::Webhook, body).await
 }
 
-/// One transaction an event: a page of polled events in one would hold what webhooks wait for.
+/// One transaction an event: a page of polled events in one would hold what webhooks wait for. The text is read before
+/// the transaction begins, because SQLite has one writer and others wait for it.
 pub(super) async fn receive_from(
-    env: &Env,
-    organization: &str,
-    source: Source,
-    body: &str,
-) -> Result<Received, ReceiveError> {
-    let mut tx = env.db.begin().await?;
-    let received = store_event(&mut tx, env, organization, source, body).await?;
-    if received != Received::Seen {
-        tx.commit().await?;
-    }
-    Ok(received)
-}
-
-/// Stores an event within `tx` and enqueues the fetch of its object.
-async fn store_event(
-    tx: &mut Tx,
     env: &Env,
     organization: &str,
     source: Source,
@@ -105,13 +90,15 @@ async fn store_event(
     let facts = model::event(&value)
         .ok_or_else(|| ReceiveError::Malformed("it lacks id, type or created".to_owned()))?;
     let received = sort(env, organization, &facts);
-    if !store::events::insert(tx, env.now(), organization, source, received, &facts, body).await? {
+    let mut tx = env.db.begin().await?;
+    if !store::events::insert(&mut tx, env.now(), organization, source, received, &facts, body).await? {
         return Ok(Received::Seen);
     }
     if let (Received::New, Some((kind, id))) = (received, &facts.object) {
         let job = FetchObject { object_type: kind.clone(), id: id.clone() };
-        outbox::enqueue(tx, env, NewJob::of(organization, &job)?).await?;
+        outbox::enqueue(&mut tx, env, NewJob::of(organization, &job)?).await?;
     }
+    tx.commit().await?;
     Ok(received)
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{
     FetchObject, apply,
+    model::is_deleted,
     store::{
         cursors::{self, Cursor},
         events,
@@ -20,7 +21,7 @@ use crate::kernel::{
     Context, Env, JobError, Report,
     db::{self, Tx},
     outbox::{self, NewJob, PRIORITY_LOW},
-    ports::{Listing, ObjectType, Organization, Page, StripeError},
+    ports::{Fetched, Listing, ObjectType, Organization, Page, StripeError},
 };
 
 /// Objects of our mirror read at once while comparing.
@@ -55,7 +56,11 @@ pub struct Comparison {
 }
 
 /// Walks one type and applies what is found. Drift is what no waiting event would have repaired.
-pub(super) async fn walk(cx: &Context, kind: ObjectType, purpose: &str) -> Result<Report, JobError> {
+pub(super) async fn walk(
+    cx: &Context,
+    kind: ObjectType,
+    purpose: &str,
+) -> Result<Report, JobError> {
     let (env, organization) = (&cx.env, cx.organization());
     let stream = format!("{purpose}:{}", kind.as_str());
     let mut drifted = 0_u64;
@@ -66,8 +71,9 @@ pub(super) async fn walk(cx: &Context, kind: ObjectType, purpose: &str) -> Resul
         if cx.cancel.is_cancelled() {
             return Err(JobError::Snooze(RESUME_PAUSE));
         }
-        let after = at.as_ref().and_then(|cursor| cursor.cursor.as_deref());
-        let page = env.stripe.list(organization, Listing::Objects(kind), after).await?;
+        let place = Place::read(at.as_ref());
+        let Some(listing) = Listing::of(kind).get(place.list) else { break };
+        let page = env.stripe.list(organization, *listing, place.after.as_deref()).await?;
         let items = read(&page);
         drifted += drift_of_page(env, organization, kind, &items).await?;
         let mut cursor = at.take().unwrap_or_else(|| Cursor {
@@ -80,22 +86,48 @@ pub(super) async fn walk(cx: &Context, kind: ObjectType, purpose: &str) -> Resul
         });
         let mut tx = env.db.begin().await?;
         apply_page(&mut tx, env, organization, kind, &page, &items).await?;
+        let next = place.next(&page, items.last().map(|item| item.0.as_str()));
         cursor.objects += i64::try_from(items.len()).unwrap_or(0);
         cursor.updated_at = env.now();
-        let last = items.last().map(|item| item.0.clone());
-        if page.has_more && last.is_some() {
-            cursor.cursor = last;
-        } else {
-            cursor.cursor = None;
+        cursor.cursor = Some(next.write());
+        if next.list == Listing::of(kind).len() {
             "done".clone_into(&mut cursor.state);
             fetch_unseen(&mut tx, env, organization, kind, &cursor).await?;
         }
         cursors::put(&mut tx, organization, &cursor).await?;
         tx.commit().await?;
-        if cursor.state == "done" {
-            return Ok(Report::none().with("objects", cursor.objects).with("drifted", drifted));
-        }
         at = Some(cursor);
+    }
+    let objects = at.map_or(0, |cursor| cursor.objects);
+    Ok(Report::none().with("objects", objects).with("drifted", drifted))
+}
+
+/// Where a walk is: in which of the type's lists, and after which object of it. Written as `1:price_9`.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    list: usize,
+    after: Option<String>,
+}
+
+impl Place {
+    fn read(cursor: Option<&Cursor>) -> Self {
+        let text = cursor.and_then(|cursor| cursor.cursor.as_deref()).unwrap_or_default();
+        let (list, after) = text.split_once(':').unwrap_or(("0", ""));
+        Self {
+            list: list.parse().unwrap_or(0),
+            after: Some(after.to_owned()).filter(|id| !id.is_empty()),
+        }
+    }
+
+    fn next(&self, page: &Page, last: Option<&str>) -> Self {
+        match last.filter(|_| page.has_more) {
+            Some(id) => Self { list: self.list, after: Some(id.to_owned()) },
+            None => Self { list: self.list + 1, after: None },
+        }
+    }
+
+    fn write(&self) -> String {
+        format!("{}:{}", self.list, self.after.as_deref().unwrap_or_default())
     }
 }
 
@@ -231,54 +263,79 @@ async fn diff_type(
         after.clone_from(&last.id);
         ours.extend(by_id(rows));
     }
-    let mut after = None;
     let mut count = 0;
-    loop {
-        let listing = Listing::Objects(kind);
-        let page = list_patiently(env, organization, listing, after.as_deref()).await?;
-        for (id, _, value) in read(&page) {
-            count += 1;
-            let (cause, fields) = match ours.remove(&id) {
-                Some(object) => ("differs", fields(&object.raw, &value)),
-                None => ("missing", vec!["id".to_owned()]),
-            };
-            if !fields.is_empty() {
-                comparison.drift.push(Drift { object_type: kind.as_str(), id: id.clone(), cause, fields });
+    for listing in Listing::of(kind) {
+        let mut after = None;
+        loop {
+            let page = list_patiently(env, organization, *listing, after.as_deref()).await?;
+            for (id, _, value) in read(&page) {
+                count += 1;
+                comparison.note(kind, &id, ours.remove(&id).as_ref(), Some(&value));
+                after = Some(id);
             }
-            after = Some(id);
-        }
-        if !page.has_more {
-            break;
+            if !page.has_more {
+                break;
+            }
         }
     }
+    // Stripe's lists leave some objects out, such as prices made inline; only asking for them tells.
+    for (id, object) in ours {
+        let fetched = retrieve_patiently(env, organization, kind, &id).await?;
+        let value: Option<Value> =
+            fetched.raw.and_then(|raw| serde_json::from_str(&raw).ok()).filter(|v| !is_deleted(v));
+        comparison.note(kind, &id, Some(&object), value.as_ref());
+    }
     comparison.compared.insert(kind.as_str(), count);
-    comparison.drift.extend(ours.into_keys().map(|id| Drift {
-        object_type: kind.as_str(),
-        id,
-        cause: "extra",
-        fields: Vec::new(),
-    }));
     Ok(())
+}
+
+impl Comparison {
+    /// Notes an object unless both sides are equal.
+    fn note(&mut self, kind: ObjectType, id: &str, ours: Option<&Object>, stripes: Option<&Value>) {
+        let (cause, fields) = match (ours, stripes) {
+            (Some(object), Some(value)) => ("differs", fields(&object.raw, value)),
+            (None, _) => ("missing", vec!["id".to_owned()]),
+            (Some(_), None) => ("extra", vec!["id".to_owned()]),
+        };
+        if !fields.is_empty() {
+            self.drift.push(Drift { object_type: kind.as_str(), id: id.to_owned(), cause, fields });
+        }
+    }
 }
 
 /// Most waits for the request budget in a row before a comparison gives up.
 const BUDGET_WAITS_MAX: u32 = 20;
 
-/// Lists a page; waits as long as Stripe or the budget asks, because a person or a test is waiting for the answer.
+/// Asks until the request budget allows it, because a person or a test is waiting for the answer.
+macro_rules! patiently {
+    ($ask:expr) => {{
+        let mut waits = 0;
+        loop {
+            match $ask.await {
+                Err(StripeError::RateLimited(pause)) if waits < BUDGET_WAITS_MAX => {
+                    waits += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                other => break other.map_err(DiffError::Stripe),
+            }
+        }
+    }};
+}
+
 async fn list_patiently(
     env: &Env,
     organization: &str,
     listing: Listing,
     after: Option<&str>,
 ) -> Result<Page, DiffError> {
-    let mut waits = 0;
-    loop {
-        match env.stripe.list(organization, listing, after).await {
-            Err(StripeError::RateLimited(pause)) if waits < BUDGET_WAITS_MAX => {
-                waits += 1;
-                tokio::time::sleep(pause).await;
-            }
-            other => return other.map_err(DiffError::Stripe),
-        }
-    }
+    patiently!(env.stripe.list(organization, listing, after))
+}
+
+async fn retrieve_patiently(
+    env: &Env,
+    organization: &str,
+    kind: ObjectType,
+    id: &str,
+) -> Result<Fetched, DiffError> {
+    patiently!(env.stripe.retrieve(organization, kind, id))
 }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::{postgres, stripe::FakeStripe};
@@ -197,25 +197,24 @@ impl TestDb {
         rows.unwrap_or_else(|error| panic!("{sql:?}: {error}"))
     }
 
-    /// How many rows `table` has; a condition may follow its name.
+    /// How many rows `table` has, seen by a connection of its own; a condition may follow the table's name.
     pub async fn count(&self, table: &str) -> i64 {
         let sql = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
-        let counted: Result<(i64,), sqlx::Error> = match self.engine() {
-            Engine::Sqlite => {
-                let pool = sqlx::SqlitePool::connect_lazy(&self.url());
-                match pool {
-                    Ok(pool) => sqlx::query_as(sql).fetch_one(&pool).await,
-                    Err(error) => Err(error),
+        let counted = async {
+            match self.engine() {
+                Engine::Sqlite => {
+                    let mut file = SqliteConnection::connect(&self.url()).await?;
+                    sqlx::query_scalar(sql).fetch_one(&mut file).await
+                }
+                Engine::Postgres => {
+                    let mut server = PgConnection::connect(&self.url()).await?;
+                    sqlx::query_scalar(sql).fetch_one(&mut server).await
                 }
             }
-            Engine::Postgres => match sqlx::PgPool::connect_lazy(&self.url()) {
-                Ok(pool) => sqlx::query_as(sql).fetch_one(&pool).await,
-                Err(error) => Err(error),
-            },
         };
         counted
+            .await
             .unwrap_or_else(|error| panic!("counting {table}: {error}"))
-            .0
     }
 
     /// Enqueues one job in a transaction of its own.

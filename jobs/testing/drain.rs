@@ -167,14 +167,10 @@ fn outcome(
     };
     let error = format!("{error:#}");
     drained.errors.push(format!("{}: {error}", job.kind));
-    match due_at.filter(|_| job.attempt < job.max_attempts) {
-        Some(due_at) => {
-            drained.retried += 1;
-            Outcome::Retry { due_at, error }
-        }
-        None => {
-            drained.discarded += 1;
-            Outcome::Discarded { error }
-        }
+    if let Some(due_at) = due_at.filter(|_| job.attempt < job.max_attempts) {
+        drained.retried += 1;
+        return Outcome::Retry { due_at, error };
     }
+    drained.discarded += 1;
+    Outcome::Discarded { error }
 }

@@ -4,6 +4,7 @@
 //! Compiled for this crate's own tests and, with the feature `testing`, for those of other crates. It panics instead of
 //! returning errors: a test that cannot be set up has failed.
 
+mod cluster;
 mod db;
 mod drain;
 mod postgres;

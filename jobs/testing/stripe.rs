@@ -110,7 +110,7 @@ impl FakeStripe {
             id.to_owned(),
             event.to_string(),
         ));
-        state.events.sort_by(|a, b| a.1.cmp(&b.1));
+        state.events.sort_by_key(|event| event.1);
     }
 
     /// From now on answers are true as of `time`; `None`: as of the test's clock.
@@ -198,22 +198,33 @@ impl FakeStripe {
 }
 
 impl State {
+    /// Ids and JSON of what is not deleted, newest first.
+    fn objects_of(
+        &self,
+        organization: &str,
+        kind: ObjectType,
+    ) -> impl Iterator<Item = (String, String)> {
+        let mut found: Vec<_> = self
+            .objects
+            .iter()
+            .filter(|((of, is, _), stored)| of == organization && *is == kind && !stored.deleted)
+            .map(|((_, _, id), stored)| (stored.made, id.clone(), stored.raw.clone()))
+            .collect();
+        found.sort_by_key(|(made, ..)| std::cmp::Reverse(*made));
+        found.into_iter().map(|(_, id, raw)| (id, raw))
+    }
+
     /// Ids and JSON, newest first.
     fn listed(&self, organization: &str, listing: Listing) -> Vec<(String, String)> {
         match listing {
             Listing::Objects(kind) => {
-                let mut found: Vec<_> = self
-                    .objects
-                    .iter()
-                    .filter(|((of, is, _), stored)| {
-                        of == organization && *is == kind && !stored.deleted
-                    })
-                    .collect();
-                found.sort_by_key(|(_, stored)| std::cmp::Reverse(stored.made));
-                found
-                    .into_iter()
-                    .map(|((_, _, id), stored)| (id.clone(), stored.raw.clone()))
+                let all = self.objects_of(organization, kind);
+                all.filter(|(_, raw)| kind != ObjectType::Price || is_active(raw))
                     .collect()
+            }
+            Listing::InactivePrices => {
+                let all = self.objects_of(organization, ObjectType::Price);
+                all.filter(|(_, raw)| !is_active(raw)).collect()
             }
             Listing::EventsSince(since) => self
                 .events
@@ -224,6 +235,12 @@ impl State {
                 .collect(),
         }
     }
+}
+
+/// Stripe's prices are active unless they say otherwise.
+fn is_active(raw: &str) -> bool {
+    let value: Value = serde_json::from_str(raw).unwrap_or_default();
+    value.get("active").and_then(Value::as_bool).unwrap_or(true)
 }
 
 fn fetched(raw: Option<String>, as_of: Timestamp) -> Fetched {

@@ -4,17 +4,24 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod healthcheck;
+pub mod init;
+pub mod jobs;
+pub mod keys;
 pub mod migrate;
+pub mod output;
+pub mod queues;
 #[cfg(feature = "demo")]
 pub mod sandbox;
+pub mod schedules;
 pub mod serve;
+pub mod sync;
 
 use std::{fmt, io::Write as _, process::ExitCode};
 
-use memberd_jobs::kernel::db;
+use memberd_jobs::kernel::{Env, db};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::Problems;
+use crate::{cli::Global, config::Problems, runtime::wiring};
 
 /// How a command ends.
 pub type Outcome = Result<(), Failure>;
@@ -92,6 +99,17 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Self::FAILED, error.to_string())
     }
+}
+
+/// Opens the database of the configuration, whose schema must be this binary's.
+///
+/// # Errors
+/// A wrong configuration (2), a schema that does not fit (3), a database that cannot be reached (1).
+pub async fn open(global: &Global) -> Result<Env, Failure> {
+    let loaded = global.load()?;
+    let env = wiring::env(&loaded.config).await?;
+    env.db.check_schema().await?;
+    Ok(env)
 }
 
 /// Prints lines on standard output, where a command's answer goes.

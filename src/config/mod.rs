@@ -58,6 +58,7 @@ pub use show::{check, show};
 pub use shutdown::Shutdown;
 pub use sources::{DEFAULT_FILES, EXEMPT_PREFIXES, EXEMPT_VARIABLES, Sources, parse_set};
 pub use stripe::Stripe;
+pub use units::parse_duration;
 
 use key::Key;
 use layers::{Entry, Layers};

@@ -28,6 +28,15 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     with_unit(text, &DURATION_UNITS).map(Duration::from_millis)
 }
 
+/// Reads a duration of the command line.
+///
+/// # Errors
+/// When it is none; the text says what one looks like.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .ok_or_else(|| format!("`{text}` is no duration such as 250ms, 30s, 5m, 12h or 7d"))
+}
+
 /// Reads `64KiB`, `1MiB`, `256KB` or a number of bytes.
 pub(super) fn size(text: &str) -> Option<u64> {
     text.parse().ok().or_else(|| with_unit(text, &SIZE_UNITS))

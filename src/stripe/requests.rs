@@ -98,6 +98,7 @@ pub(super) fn retrieve(kind: ObjectType, id: &str) -> Result<Request, StripeErro
 pub(super) fn list(listing: Listing, after: Option<&str>) -> Request {
     match listing {
         Listing::Objects(kind) => objects(kind, after),
+        Listing::InactivePrices => prices(false, after),
         Listing::EventsSince(since) => events(since, after),
     }
 }
@@ -117,7 +118,7 @@ fn objects(kind: ObjectType, after: Option<&str>) -> Request {
     let (endpoint, built) = match kind {
         ObjectType::Customer => ("GET /v1/customers", page!(ListCustomer::new(), after)),
         ObjectType::Product => ("GET /v1/products", page!(ListProduct::new(), after)),
-        ObjectType::Price => ("GET /v1/prices", page!(ListPrice::new(), after)),
+        ObjectType::Price => return prices(true, after),
         ObjectType::Subscription => {
             // Stripe leaves cancelled ones out unless asked.
             let all = ListSubscription::new().status(ListSubscriptionStatus::All);
@@ -126,6 +127,14 @@ fn objects(kind: ObjectType, after: Option<&str>) -> Request {
         ObjectType::Invoice => ("GET /v1/invoices", page!(ListInvoice::new(), after)),
     };
     read(endpoint, built)
+}
+
+/// Stripe lists active prices unless asked; saying it does not depend on that.
+fn prices(active: bool, after: Option<&str>) -> Request {
+    read(
+        "GET /v1/prices",
+        page!(ListPrice::new().active(active), after),
+    )
 }
 
 fn events(since: Timestamp, after: Option<&str>) -> Request {
@@ -253,18 +262,22 @@ mod tests {
         let page = |listing, after| list(listing, after).target;
         for kind in ObjectType::ALL {
             let name = kind.as_str();
-            let status = if kind == ObjectType::Subscription {
-                "&status=all"
-            } else {
-                ""
+            let query = match kind {
+                ObjectType::Subscription => "limit=100&status=all",
+                ObjectType::Price => "active=true&limit=100",
+                _ => "limit=100",
             };
             assert_eq!(
                 page(Listing::Objects(kind), None),
-                format!("v1/{name}s?limit=100{status}")
+                format!("v1/{name}s?{query}")
             );
             let next = page(Listing::Objects(kind), Some("x_1"));
             assert!(next.contains("&starting_after=x_1"), "{next}");
         }
+        assert_eq!(
+            page(Listing::InactivePrices, None),
+            "v1/prices?active=false&limit=100"
+        );
         assert_eq!(
             page(
                 Listing::EventsSince(Timestamp(1_768_473_000_999)),

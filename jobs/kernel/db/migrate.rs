@@ -78,18 +78,33 @@ impl Db {
         Ok(())
     }
 
-    /// Runs what is pending. Two processes at once are safe on PostgreSQL (a lock) and on SQLite (one writer).
+    /// Runs what is pending. Two processes at once are safe: PostgreSQL has a lock, and on SQLite, where each migration
+    /// is a transaction, the loser of a race finds it done.
     ///
     /// # Errors
     /// [`Error::SchemaNewer`] when the database is ahead of this binary.
     pub async fn migrate(&self) -> Result<()> {
-        let state = self.migration_state().await?;
-        if state.applied > state.known {
-            return Err(Error::SchemaNewer {
-                found: state.applied,
-                known: state.known,
-            });
+        let mut state = self.migration_state().await?;
+        loop {
+            if state.applied > state.known {
+                return Err(Error::SchemaNewer {
+                    found: state.applied,
+                    known: state.known,
+                });
+            }
+            let Err(error) = self.run_migrations().await else {
+                return Ok(());
+            };
+            let left = self.migration_state().await?;
+            // Each round has fewer to do, so this ends.
+            if left.pending.len() >= state.pending.len() {
+                return Err(error);
+            }
+            state = left;
         }
+    }
+
+    async fn run_migrations(&self) -> Result<()> {
         let migrator = self.migrator();
         match &self.engine {
             Engine::Sqlite { write, .. } => migrator

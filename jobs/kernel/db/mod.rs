@@ -10,6 +10,13 @@ mod sql;
 mod wake;
 mod writer;
 
+#[cfg(test)]
+mod migrate_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod writer_tests;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 pub use error::Error;
@@ -46,6 +53,8 @@ pub struct Tx {
     wakes: Arc<Wakes>,
     /// Queues that got work in this transaction; their workers are told when it commits.
     queues: BTreeSet<Queue>,
+    /// A statement failed: PostgreSQL would turn the commit into a rollback and call that success.
+    failed: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -75,6 +84,7 @@ impl Db {
             engine,
             wakes: Arc::clone(&self.wakes),
             queues: BTreeSet::new(),
+            failed: None,
         })
     }
 
@@ -117,44 +127,25 @@ impl Db {
 impl Tx {
     /// Runs a statement and tells how many rows it changed.
     pub async fn execute(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<u64> {
-        match &mut self.engine {
-            TxEngine::Sqlite(tx) => {
-                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
-                let query = sqlx::query_with(sql.sqlite, bound);
-                match query.execute(tx.connection().await?).await {
-                    Ok(done) => Ok(done.rows_affected()),
-                    Err(error) => Err(lost(tx, error)),
-                }
-            }
-            TxEngine::Postgres(_) if sql.postgres == NOTHING => Ok(0),
-            TxEngine::Postgres(tx) => {
-                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
-                Ok(sqlx::query_with(sql.postgres, bound)
-                    .execute(&mut **tx)
-                    .await?
-                    .rows_affected())
-            }
-        }
+        let done = self.engine.execute(sql, args).await;
+        self.note(done)
     }
 
     /// All rows of a query or of a statement with RETURNING.
     pub async fn all<T: Record>(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<T>> {
-        match &mut self.engine {
-            TxEngine::Sqlite(tx) => {
-                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
-                let query = sqlx::query_as_with(sql.sqlite, bound);
-                match query.fetch_all(tx.connection().await?).await {
-                    Ok(rows) => Ok(rows),
-                    Err(error) => Err(lost(tx, error)),
-                }
+        let rows = self.engine.all(sql, args).await;
+        self.note(rows)
+    }
+
+    /// Remembers an error: after one, the transaction can only be dropped, on either database.
+    fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            if let TxEngine::Sqlite(tx) = &mut self.engine {
+                tx.failed(error);
             }
-            TxEngine::Postgres(tx) => {
-                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
-                Ok(sqlx::query_as_with(sql.postgres, bound)
-                    .fetch_all(&mut **tx)
-                    .await?)
-            }
+            self.failed = Some(error.clone());
         }
+        result
     }
 
     /// The first row, if there is one.
@@ -177,9 +168,12 @@ impl Tx {
     /// Makes the transaction durable and wakes the queues it gave work to.
     ///
     /// # Errors
-    /// After an error the outcome is unknown when the connection broke during the commit; it is "not committed"
+    /// The error of a statement that failed before: such a transaction cannot commit. Otherwise, after an error the outcome is unknown when the connection broke during the commit; it is "not committed"
     /// in every other case. Callers repeat what they did, keyed so that a repetition changes nothing.
     pub async fn commit(self) -> Result<()> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         match self.engine {
             TxEngine::Sqlite(tx) => {
                 tx.commit().await?;
@@ -200,8 +194,41 @@ impl Tx {
     }
 }
 
-fn lost(tx: &mut SqliteTx, error: sqlx::Error) -> Error {
-    let error = Error::from(error);
-    tx.failed(&error);
-    error
+impl TxEngine {
+    async fn execute(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<u64> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
+                sqlx::query_with(sql.sqlite, bound)
+                    .execute(tx.connection().await?)
+                    .await?
+                    .rows_affected()
+            }
+            Self::Postgres(_) if sql.postgres == NOTHING => 0,
+            Self::Postgres(tx) => {
+                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
+                sqlx::query_with(sql.postgres, bound)
+                    .execute(&mut **tx)
+                    .await?
+                    .rows_affected()
+            }
+        })
+    }
+
+    async fn all<T: Record>(&mut self, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<T>> {
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
+                sqlx::query_as_with(sql.sqlite, bound)
+                    .fetch_all(tx.connection().await?)
+                    .await?
+            }
+            Self::Postgres(tx) => {
+                let bound = postgres_arguments(args).map_err(sqlx::Error::Encode)?;
+                sqlx::query_as_with(sql.postgres, bound)
+                    .fetch_all(&mut **tx)
+                    .await?
+            }
+        })
+    }
 }

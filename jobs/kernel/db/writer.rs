@@ -23,8 +23,10 @@ pub(super) struct Writer {
     options: SqliteConnectOptions,
     /// `None` after the connection broke, until the next transaction opens a new one.
     connection: Option<SqliteConnection>,
-    /// Whether BEGIN was sent and neither COMMIT nor ROLLBACK since.
+    /// Whether a transaction is open and its group takes members.
     open: bool,
+    /// Whether a BEGIN was sent whose answer nobody waited for, because its caller was cancelled.
+    begun: bool,
     /// Whether a savepoint was left by a transaction that was dropped before its end.
     abandoned: bool,
     /// SQLite has rolled back by itself (disk full, I/O error): the group must not commit.
@@ -56,6 +58,7 @@ impl WriteQueue {
             options,
             connection: Some(connection),
             open: false,
+            begun: false,
             abandoned: false,
             poisoned: None,
             waiting: Vec::new(),
@@ -78,21 +81,17 @@ impl WriteQueue {
 
     /// Waits for the writer and opens a savepoint.
     pub(super) async fn begin(&self) -> Result<SqliteTx, Error> {
-        let mut writer = Arc::clone(&self.writer).lock_owned().await;
-        writer.clean().await;
-        if writer.poisoned.is_some() {
-            writer.finish().await;
-        }
-        if !writer.open {
-            writer.execute("BEGIN IMMEDIATE").await?;
-            writer.open = true;
-        }
+        let writer = Arc::clone(&self.writer).lock_owned().await;
+        // The caller may be cancelled at any of the steps below: then this is dropped and the committer tidies up.
         let mut tx = SqliteTx {
             writer: Some(writer),
             committer: self.committer.clone(),
         };
-        tx.writer_mut().abandoned = true;
-        tx.writer_mut().execute("SAVEPOINT member").await?;
+        let writer = tx.writer_mut();
+        writer.clean().await;
+        writer.start().await?;
+        writer.abandoned = true;
+        writer.execute("SAVEPOINT member").await?;
         Ok(tx)
     }
 }
@@ -117,31 +116,67 @@ impl Writer {
         if !self.abandoned {
             return;
         }
-        self.abandoned = false;
         // It fails when the savepoint is gone: released by a commit that was cancelled just then, or lost
         // with the whole group. The first is a commit whose caller does not know, the second shows at COMMIT.
         if self.execute("ROLLBACK TO member").await.is_ok() {
             let _ = self.execute("RELEASE member").await;
         }
+        // Not earlier: who called this may be cancelled in between, and the next must do it again.
+        self.abandoned = false;
     }
 
-    /// Commits the group and tells its members.
-    async fn finish(&mut self) {
+    /// Opens a group unless one is open.
+    async fn start(&mut self) -> Result<(), Error> {
+        self.undo().await;
         if !self.open {
+            self.begun = true;
+            let begun = self.execute("BEGIN IMMEDIATE").await;
+            self.begun = false;
+            begun?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Ends what cannot commit: a group that SQLite has rolled back, or a BEGIN that nobody waited for.
+    async fn undo(&mut self) {
+        if let Some(error) = &self.poisoned {
+            let error = error.clone();
+            self.tell(&Err(error));
+        } else if !self.begun {
             return;
         }
+        self.roll_back().await;
         self.open = false;
-        let outcome = match self.poisoned.take() {
-            Some(error) => Err(error),
-            None => self.execute("COMMIT").await,
-        };
-        if outcome.is_err() && self.execute("ROLLBACK").await.is_err() {
+        self.begun = false;
+        self.poisoned = None;
+    }
+
+    async fn roll_back(&mut self) {
+        if self.execute("ROLLBACK").await.is_err() {
             // "no transaction is active" is what we want; anything else ends with the connection.
             self.connection = None;
         }
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
         for member in self.waiting.drain(..) {
             let _ = member.send(outcome.clone());
         }
+    }
+
+    /// Commits the group and tells its members. Only the committer does it, because nobody cancels that.
+    async fn finish(&mut self) {
+        self.undo().await;
+        if !self.open {
+            return;
+        }
+        let outcome = self.execute("COMMIT").await;
+        self.open = false;
+        if outcome.is_err() {
+            self.roll_back().await;
+        }
+        self.tell(&outcome);
     }
 }
 
@@ -156,7 +191,12 @@ impl SqliteTx {
 
     /// The connection to run statements on.
     pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
-        self.writer_mut().connection().await
+        let writer = self.writer_mut();
+        // Without a transaction each statement would commit by itself.
+        if let Some(error) = &writer.poisoned {
+            return Err(error.clone());
+        }
+        writer.connection().await
     }
 
     /// Remembers an error after which SQLite's transaction no longer exists.

@@ -100,6 +100,11 @@ struct Failed<'a> {
     error: String,
 }
 
+/// Why a job ended that would have waited again.
+const FOLDED_ERROR: &str = "folded into a waiting job with the same key";
+/// Why a job ended whose cancellation was asked for while it ran.
+const UNWANTED_ERROR: &str = "cancelled while it ran";
+
 const LOG: Sql = Sql::split(
     "INSERT INTO job_attempts (job_id, fence, attempt, owner, started_at, ended_at, outcome, error)
      SELECT j.id, j.fence, j.attempt, j.owner, coalesce(j.started_at, $2), $2, x.value ->> 'outcome', x.value ->> 'error'
@@ -142,22 +147,57 @@ const FORGET: Sql = Sql::sqlite_only(
         SELECT value ->> 'job_id', value ->> 'fence', value ->> 'owner' FROM json_each($1))",
 );
 
-/// Returns jobs to the waiting ones, unless another with the same key took their place.
+/// Jobs that should stop rather than wait again: somebody asked to cancel them while they ran.
+const UNWANTED: Sql = Sql::split(
+    "SELECT id FROM jobs WHERE cancel_requested_at IS NOT NULL
+       AND id IN (SELECT value ->> 'job_id' FROM json_each($1))",
+    "SELECT id FROM jobs WHERE cancel_requested_at IS NOT NULL
+       AND id IN (SELECT job_id FROM jsonb_to_recordset($1::jsonb) AS x (job_id text))",
+);
+
+/// Returns jobs to the waiting ones, unless another with the same key took their place. Of several with the same key
+/// the one that is due first returns.
 const RETURN: Sql = Sql::split(
-    "UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL, cancel_requested_at = NULL,
-        due_at = x.value ->> 'due_at', attempt = attempt - (x.value ->> 'refund')
-     FROM json_each($1) AS x
-     WHERE jobs.id = x.value ->> 'job_id' AND fence = x.value ->> 'fence' AND owner = x.value ->> 'owner'
+    "WITH back AS (
+        SELECT j.id AS job_id, x.value ->> 'fence' AS fence, x.value ->> 'owner' AS owner,
+            x.value ->> 'due_at' AS due_at, x.value ->> 'refund' AS refund,
+            row_number() OVER (PARTITION BY j.unique_running, coalesce(j.unique_key, j.id)
+                               ORDER BY x.value ->> 'due_at', j.id) AS nth
+        FROM json_each($1) AS x JOIN jobs AS j ON j.id = x.value ->> 'job_id'
+        WHERE j.fence = x.value ->> 'fence' AND j.owner = x.value ->> 'owner')
+     UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL,
+        due_at = back.due_at, attempt = attempt - back.refund
+     FROM back
+     WHERE jobs.id = back.job_id AND jobs.fence = back.fence AND jobs.owner = back.owner AND back.nth = 1
        AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
                        AND NOT w.unique_running AND NOT jobs.unique_running)
      RETURNING jobs.id, queue",
-    "UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL, cancel_requested_at = NULL,
-        due_at = x.due_at, attempt = attempt - x.refund
-     FROM jsonb_to_recordset($1::jsonb) AS x (job_id text, fence bigint, owner text, due_at bigint, refund bigint)
-     WHERE jobs.id = x.job_id AND jobs.fence = x.fence AND jobs.owner = x.owner
+    "WITH back AS (
+        SELECT x.*, row_number() OVER (PARTITION BY j.unique_running, coalesce(j.unique_key, j.id)
+                                       ORDER BY x.due_at, j.id) AS nth
+        FROM jsonb_to_recordset($1::jsonb)
+            AS x (job_id text, fence bigint, owner text, due_at bigint, refund bigint)
+        JOIN jobs AS j ON j.id = x.job_id AND j.fence = x.fence AND j.owner = x.owner)
+     UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL,
+        due_at = back.due_at, attempt = attempt - back.refund
+     FROM back
+     WHERE jobs.id = back.job_id AND jobs.fence = back.fence AND jobs.owner = back.owner AND back.nth = 1
        AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
                        AND NOT w.unique_running AND NOT jobs.unique_running)
      RETURNING jobs.id, queue",
+);
+
+/// A waiting job that another folded into starts when the earlier of the two should have.
+const HASTEN: Sql = Sql::split(
+    "UPDATE jobs SET due_at = first.due_at
+     FROM (SELECT d.unique_key, min(x.value ->> 'due_at') AS due_at
+           FROM json_each($1) AS x JOIN jobs_done AS d ON d.id = x.value ->> 'job_id' GROUP BY d.unique_key) AS first
+     WHERE jobs.unique_key = first.unique_key AND owner IS NULL AND NOT unique_running AND jobs.due_at > first.due_at",
+    "UPDATE jobs SET due_at = first.due_at
+     FROM (SELECT d.unique_key, min(x.due_at) AS due_at
+           FROM jsonb_to_recordset($1::jsonb) AS x (job_id text, due_at bigint)
+           JOIN jobs_done AS d ON d.id = x.job_id GROUP BY d.unique_key) AS first
+     WHERE jobs.unique_key = first.unique_key AND owner IS NULL AND NOT unique_running AND jobs.due_at > first.due_at",
 );
 
 /// Writes the ends of many runs. Whatever no longer holds its claim changes nothing and is counted as stale.
@@ -174,24 +214,49 @@ pub async fn settle(tx: &mut Tx, now: Timestamp, acks: &[Ack]) -> Result<Settled
         ..Settled::default()
     };
     if !backs.is_empty() {
-        let returned: Vec<(String, String)> = tx.all(RETURN, args![json(&backs)?]).await?;
-        for (_, queue) in &returned {
-            if let Some(queue) = Queue::parse(queue) {
-                tx.wake(queue);
-            }
-        }
-        let returned: BTreeSet<String> = returned.into_iter().map(|row| row.0).collect();
-        settled.applied += u64::try_from(returned.len()).unwrap_or(0);
-        let left: Vec<_> = backs
+        let unwanted: Vec<(String,)> = tx.all(UNWANTED, args![json(&backs)?]).await?;
+        let unwanted: BTreeSet<String> = unwanted.into_iter().map(|row| row.0).collect();
+        let (unwanted, backs): (Vec<_>, Vec<_>) = backs
             .iter()
-            .filter(|back| !returned.contains(back.job_id))
-            .map(folded)
+            .partition(|back| unwanted.contains(back.job_id));
+        let unwanted: Vec<_> = unwanted
+            .into_iter()
+            .map(|back| ended(back, UNWANTED_ERROR))
             .collect();
-        settled.folded = finish(tx, now, &left).await?;
-        settled.applied += settled.folded;
+        settled.applied += finish(tx, now, &unwanted).await?;
+        give_back(tx, now, &backs, &mut settled).await?;
     }
     settled.stale = u64::try_from(acks.len()).unwrap_or(0) - settled.applied;
     Ok(settled)
+}
+
+async fn give_back(
+    tx: &mut Tx,
+    now: Timestamp,
+    backs: &[&Back<'_>],
+    settled: &mut Settled,
+) -> Result<()> {
+    if backs.is_empty() {
+        return Ok(());
+    }
+    let returned: Vec<(String, String)> = tx.all(RETURN, args![json(backs)?]).await?;
+    for (_, queue) in &returned {
+        if let Some(queue) = Queue::parse(queue) {
+            tx.wake(queue);
+        }
+    }
+    let returned: BTreeSet<String> = returned.into_iter().map(|row| row.0).collect();
+    let left: Vec<_> = backs
+        .iter()
+        .filter(|back| !returned.contains(back.job_id))
+        .collect();
+    let ends: Vec<_> = left.iter().map(|back| ended(back, FOLDED_ERROR)).collect();
+    settled.folded = finish(tx, now, &ends).await?;
+    if settled.folded > 0 {
+        tx.execute(HASTEN, args![json(&left)?]).await?;
+    }
+    settled.applied += u64::try_from(returned.len()).unwrap_or(0) + settled.folded;
+    Ok(())
 }
 
 async fn finish(tx: &mut Tx, now: Timestamp, finals: &[Final<'_>]) -> Result<u64> {
@@ -204,13 +269,13 @@ async fn finish(tx: &mut Tx, now: Timestamp, finals: &[Final<'_>]) -> Result<u64
     Ok(ended)
 }
 
-fn folded<'a>(back: &Back<'a>) -> Final<'a> {
+fn ended<'a>(back: &Back<'a>, error: &str) -> Final<'a> {
     Final {
         job_id: back.job_id,
         fence: back.fence,
         owner: back.owner,
         state: "cancelled",
-        error: Some("folded into a waiting job with the same key".to_owned()),
+        error: Some(error.to_owned()),
         report: None,
     }
 }

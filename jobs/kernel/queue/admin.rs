@@ -12,7 +12,7 @@ mod tests;
 
 pub use act::{Acted, Action, act, act_on_filter};
 pub use lanes::{Lane, NodeRow, lanes, nodes, set_concurrency, set_queue_paused};
-pub use list::{Count, Filter, JobAttempt, JobRow, attempts, counts, list, show};
+pub use list::{Count, Filter, JobAttempt, JobRow, attempts, counts, list, show, unfinished};
 
 /// The states of a job as people see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -146,7 +146,9 @@ pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Round> {
     jobs.sort_unstable_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
     let found = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     if let Some(milli) = tokens {
-        tx.execute(SPEND, args![name, milli - found * 1000, claim.now])
+        // Never back: a node whose clock is behind must not fill the bucket twice for the same time.
+        let at = claim.now.0.max(control.tokens_at);
+        tx.execute(SPEND, args![name, milli - found * 1000, at])
             .await?;
     }
     Ok(Round {

@@ -11,6 +11,8 @@ pub mod lease;
 pub mod prune;
 pub mod sample;
 pub mod schedules;
+#[cfg(test)]
+mod tests;
 
 pub use ack::{Ack, Outcome};
 pub use claim::Claimed;

@@ -158,15 +158,8 @@ async fn fire(
     let (Ok(ticks), Some(first)) = (Ticks::parse(&row.cron, &row.timezone), row.next_due) else {
         return Ok(0);
     };
-    let mut missed = vec![first];
-    let mut next = ticks.next(first);
-    while let Some(tick) = next.filter(|tick| *tick <= now) {
-        missed.push(tick);
-        if missed.len() > CATCH_UP_TICKS_MAX {
-            missed.remove(0);
-        }
-        next = ticks.next(tick);
-    }
+    let missed = ticks.missed(first, now, CATCH_UP_TICKS_MAX);
+    let next = ticks.next(missed[missed.len() - 1]);
     // A tick is late, not missed, while its successor has not come.
     let fire = match CatchUp::parse(&row.catch_up).unwrap_or(CatchUp::One) {
         CatchUp::All => missed.as_slice(),
@@ -174,14 +167,14 @@ async fn fire(
         CatchUp::None if missed.len() == 1 => missed.as_slice(),
         CatchUp::None => &[],
     };
-    let mut last = None;
+    let mut jobs = Vec::with_capacity(fire.len());
     for tick in fire {
-        last = Some((*tick, enqueue(tx, env, registry, row, *tick).await?));
+        jobs.extend(enqueue(tx, env, registry, row, *tick).await?);
     }
-    let (tick, job) = last.map_or((None, None), |(tick, job)| (Some(tick), job));
-    tx.execute(ADVANCE, args![&row.name, next, tick, &job])
+    let tick = fire.last().copied();
+    tx.execute(ADVANCE, args![&row.name, next, tick, &jobs.last().cloned()])
         .await?;
-    Ok(fire.len())
+    Ok(jobs.len())
 }
 
 async fn enqueue(

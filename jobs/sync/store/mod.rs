@@ -5,3 +5,4 @@ pub mod events;
 pub mod facts;
 pub mod objects;
 pub mod projections;
+pub mod status;

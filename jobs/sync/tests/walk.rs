@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{customer, event, members, product, receive, registry, subscription};
+use super::{customer, event, members, price, product, receive, registry, subscription};
 use crate::{
     both,
     kernel::{Job, outbox::NewJob, ports::{ObjectType, StripeError}},
@@ -36,6 +36,18 @@ both! {
         assert_eq!(members(&db).await.len(), 25);
         assert_eq!(db.count("members WHERE status = 'active'").await, 25);
         assert_eq!(db.count("sync_cursors WHERE state = 'done'").await, 5);
+    }
+
+    async fn prices_that_are_no_longer_sold_are_mirrored_too(db: TestDb) {
+        let mut old = price("price_old", "prod_a", 500);
+        old["active"] = json!(false);
+        db.stripe.put(&old);
+        db.stripe.put(&price("price_1", "prod_a", 999));
+        enqueue(&db, &BackfillObjects { object_type: Some("price".to_owned()) }).await;
+        db.drain(&registry()).await;
+        assert_eq!((db.count("prices").await, db.count("prices WHERE active").await), (2, 1));
+        let comparison = diff(&db.env, "default").await.unwrap();
+        assert_eq!((comparison.drift.len(), comparison.compared["price"]), (0, 2));
     }
 
     async fn a_backfill_resumes_at_its_checkpoint(db: TestDb) {

@@ -70,12 +70,12 @@ async fn a_read_is_sent_twice_at_the_most() {
 
 #[tokio::test]
 async fn a_write_on_a_connection_that_was_closed_is_left_to_the_job() {
-    let (base, mut server) = scripted(&[&[GOOD]]).await;
+    // The second connection would answer, if it were asked.
+    let (base, _server) = scripted(&[&[GOOD], &[GOOD]]).await;
     let client = client(&base);
     client.perform("default", &operation(false)).await.unwrap();
     let error = client.perform("default", &operation(false)).await;
     assert!(matches!(error, Err(StripeError::Unavailable(_))));
-    assert_eq!(server.join_next().await.unwrap().unwrap(), 2);
 }
 
 #[tokio::test]

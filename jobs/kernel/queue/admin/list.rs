@@ -216,6 +216,9 @@ impl Filter<'_> {
     }
 }
 
+const UNFINISHED: Sql =
+    Sql::both("SELECT count(*) FROM jobs WHERE owner IS NOT NULL OR due_at <= $1 OR attempt > 0");
+
 /// Jobs of an organization, newest first, older than the job `before`.
 pub async fn list(
     db: &Db,
@@ -247,6 +250,12 @@ pub async fn show(db: &Db, organization: &str, id: &str, now: Timestamp) -> Resu
 /// The attempts that did not complete a job, oldest first. Ask only for a job that [`show`] has found.
 pub async fn attempts(db: &Db, id: &str) -> Result<Vec<JobAttempt>> {
     db.all(ATTEMPTS, args![id]).await
+}
+
+/// Jobs of all organizations that are running, due, or will be tried again; what is scheduled for later is left out.
+pub async fn unfinished(db: &Db, now: Timestamp) -> Result<i64> {
+    let (count,): (i64,) = db.one(UNFINISHED, args![now]).await?;
+    Ok(count)
 }
 
 /// How many jobs of an organization each queue has in each state; what is missing is zero.

@@ -1,0 +1,94 @@
+//! `memberd init`: from nothing to a configuration, a database and the first key.
+
+use std::{io::Write as _, path::PathBuf};
+
+use memberd_jobs::access::Scopes;
+use serde_json::json;
+
+use super::{Failure, Outcome, keys, output, runtime};
+use crate::{
+    cli::Global,
+    config::{self, DEFAULT_ORGANIZATION, Migrate},
+    runtime::wiring,
+};
+
+/// What `init` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to write the configuration
+    #[arg(default_value = "memberd.toml")]
+    file: PathBuf,
+    /// Database to use: sqlite:FILE or postgres://…
+    #[arg(long, value_name = "URL", default_value = "sqlite:memberd.db")]
+    database: String,
+    /// Do nothing when the file is there already, instead of failing
+    #[arg(long)]
+    if_missing: bool,
+}
+
+/// Writes a configuration, brings the database to this binary's schema and prints the first key once.
+///
+/// # Errors
+/// A file that is there already, or a database that cannot be opened.
+pub fn run(args: &Args, global: &Global) -> Outcome {
+    if args.file.exists() {
+        if args.if_missing {
+            return output::one(
+                global,
+                "nothing to do: it is there already",
+                &json!({ "created": false }),
+            );
+        }
+        let text = format!(
+            "{} is there already: remove it, or name another file",
+            args.file.display()
+        );
+        return Err(Failure::new(Failure::USAGE, text));
+    }
+    // The file is written last: what stands in it has been tried.
+    let mut global = global.clone();
+    global.config = None;
+    global
+        .set
+        .push(("database.url".to_owned(), args.database.clone()));
+    let loaded = config::load(&global.sources_without_files())?;
+    runtime()?.block_on(async {
+        let env = wiring::env(&loaded.config).await?;
+        wiring::prepare(&env, Migrate::Auto).await?;
+        write(args)?;
+        let (row, key) =
+            keys::make(&env, DEFAULT_ORGANIZATION, "first key", &Scopes::all()).await?;
+        let json = json!({ "created": true, "file": args.file, "id": row.id, "key": key });
+        output::one(&global, &summary(args, &key), &json)
+    })
+}
+
+fn write(args: &Args) -> Outcome {
+    let text = format!(
+        "# memberd's configuration. `memberd config reference` explains every key; what is not here has its default.\n\n\
+         [database]\nurl = {}\n\n\
+         [stripe]\n\
+         # A restricted key that may read customers, products, prices, subscriptions, invoices and events.\n\
+         # secret_key_file = \"/etc/memberd/stripe_secret_key\"\n\
+         # The signing secrets (whsec_…) of your webhook endpoint, one a line.\n\
+         # webhook_secrets_file = \"/etc/memberd/stripe_webhook_secrets\"\n",
+        toml_edit::Value::from(args.database.as_str())
+    );
+    let mut file = std::fs::File::create_new(&args.file).map_err(|error| {
+        Failure::new(Failure::FAILED, format!("{}: {error}", args.file.display()))
+    })?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+fn summary(args: &Args, key: &str) -> String {
+    format!(
+        "wrote {file}, prepared {database}\n\n\
+         the first key, with every scope; it is not shown again:\n\n  {key}\n\n\
+         next:\n  \
+         1. put your Stripe key and webhook secret into {file}, then `memberd config check`\n  \
+         2. memberd serve --config {file}\n  \
+         3. memberd sync backfill --config {file}",
+        file = args.file.display(),
+        database = args.database,
+    )
+}

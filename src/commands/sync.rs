@@ -1,0 +1,160 @@
+//! `memberd sync`: filling, repairing and proving the mirror of Stripe.
+
+use memberd_jobs::{
+    kernel::{Env, Job, Timestamp, outbox, outbox::NewJob},
+    sync::{self, BackfillObjects, ReconcileObjects, store::cursors},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Failure, Outcome, open,
+    output::{self, Rows},
+    print, runtime,
+};
+use crate::cli::Global;
+
+/// Differences printed by `diff`; the count is always that of all.
+const DIFF_LINES_MAX: usize = 50;
+
+/// What `sync` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Whose mirror
+    #[arg(long, global = true, default_value = "default", value_name = "ID")]
+    organization: String,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+enum Action {
+    /// Walk everything that Stripe has and fill the mirror; a job of the daemon does it
+    Backfill,
+    /// Compare with Stripe and repair what differs; a job of the daemon does it
+    Reconcile,
+    /// Compare the whole mirror with Stripe now, change nothing; exits with 4 when they differ
+    Diff,
+    /// Show what is mirrored and how far the walks have come
+    Status,
+}
+
+/// Starts walks, compares, shows.
+///
+/// # Errors
+/// An organization without a Stripe key, Stripe's refusal, or a difference (exit code 4).
+pub fn run(args: &Args, global: &Global) -> Outcome {
+    runtime()?.block_on(async {
+        let env = open(global).await?;
+        let id = args.organization.as_str();
+        let Some(organization) = env.settings.organizations.get(id) else {
+            let text = format!("no organization `{id}` is configured");
+            return Err(Failure::new(Failure::USAGE, text));
+        };
+        if !organization.has_stripe && !matches!(args.action, Action::Status) {
+            let text = format!("organization `{id}` has no Stripe key: set stripe.secret_key_file");
+            return Err(Failure::new(Failure::USAGE, text));
+        }
+        match args.action {
+            Action::Backfill => enqueue(&env, global, id, &BackfillObjects::default()).await,
+            Action::Reconcile => {
+                let job = ReconcileObjects {
+                    organization: Some(id.to_owned()),
+                };
+                enqueue(&env, global, id, &job).await
+            }
+            Action::Diff => diff(&env, global, id).await,
+            Action::Status => status(&env, global, id).await,
+        }
+    })
+}
+
+async fn enqueue<J: Job>(env: &Env, global: &Global, organization: &str, job: &J) -> Outcome {
+    let mut tx = env.db.begin().await?;
+    let job = outbox::enqueue(&mut tx, env, NewJob::of(organization, job)?).await?;
+    tx.commit().await?;
+    let text = format!(
+        "{} is waiting to run; `memberd jobs show {}` tells how it goes",
+        job.id, job.id
+    );
+    output::one(
+        global,
+        &text,
+        &json!({ "job_id": job.id, "folded": job.folded }),
+    )
+}
+
+async fn diff(env: &Env, global: &Global, organization: &str) -> Outcome {
+    let comparison = sync::diff(env, organization)
+        .await
+        .map_err(|error| Failure::new(Failure::FAILED, error.to_string()))?;
+    let compared: u64 = comparison.compared.values().sum();
+    if global.json {
+        print(&json!(comparison).to_string())?;
+    } else {
+        for drift in comparison.drift.iter().take(DIFF_LINES_MAX) {
+            let fields = drift.fields.join(", ");
+            print(&format!(
+                "{} {}: {} ({fields})",
+                drift.object_type, drift.id, drift.cause
+            ))?;
+        }
+        print(&format!(
+            "{compared} objects compared, {} differ",
+            comparison.drift.len()
+        ))?;
+    }
+    if comparison.drift.is_empty() {
+        return Ok(());
+    }
+    let text = "the mirror is not equal to Stripe: `memberd sync reconcile` repairs it";
+    Err(Failure::new(Failure::FOUND, text))
+}
+
+async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
+    let objects = sync::store::status::objects(&env.db, organization).await?;
+    let events = sync::store::status::events(&env.db, organization).await?;
+    let cursors = cursors::all(&env.db, organization).await?;
+    let mut rows = Rows::new(&["what", "count", "state", "as of"]);
+    for (kind, count, oldest) in &objects {
+        rows.row([
+            format!("mirror: {kind}"),
+            count.to_string(),
+            String::new(),
+            oldest.to_string(),
+        ]);
+    }
+    for (state, count, last) in &events {
+        rows.row([
+            format!("events: {state}"),
+            count.to_string(),
+            String::new(),
+            last.to_string(),
+        ]);
+    }
+    for cursor in &cursors {
+        let (stream, state) = (cursor.stream.clone(), cursor.state.clone());
+        rows.row([
+            stream,
+            cursor.objects.to_string(),
+            state,
+            cursor.updated_at.to_string(),
+        ]);
+    }
+    let counted = |all: &[(String, i64, Timestamp)], time: &str| -> Value {
+        all.iter()
+            .map(|(word, count, at)| (word.clone(), json!({ "count": count, time: at })))
+            .collect()
+    };
+    let walks: Value = cursors
+        .iter()
+        .map(|one| {
+            (
+                one.stream.clone(),
+                json!({ "state": one.state, "objects": one.objects, "updated_at": one.updated_at }),
+            )
+        })
+        .collect();
+    let json = json!({ "objects": counted(&objects, "oldest_as_of"), "events": counted(&events, "last_received_at"),
+                       "walks": walks });
+    output::list(global, &rows, &json)
+}
