@@ -23,8 +23,8 @@ pub struct Args {
     /// Write the API keys into this file as shell variables
     #[arg(long, value_name = "FILE")]
     pub keys_out: Option<PathBuf>,
-    /// An empty PostgreSQL database, postgres://USER:PASSWORD@HOST/NAME [default: a SQLite file]
-    #[arg(long, value_name = "URL")]
+    /// Use this empty PostgreSQL database instead of a SQLite file
+    #[arg(long, value_name = "postgres://USER:PASSWORD@HOST/NAME")]
     pub database: Option<String>,
     /// Port of the control API [default: 7171; with --once any free one]
     #[arg(long)]

@@ -31,13 +31,13 @@ const SANDBOX_STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The processes of a demo.
 #[derive(Debug)]
-pub struct Cast {
+pub(super) struct Cast {
     daemon: Process,
     sandbox: Process,
 }
 
 /// How many seconds are to pass at Stripe so that the world has a history.
-pub const fn history(args: &Args) -> u64 {
+pub(super) const fn history(args: &Args) -> u64 {
     if args.once { FEBRUARY } else { MONTH }
 }
 
@@ -46,7 +46,7 @@ impl Cast {
     ///
     /// # Errors
     /// When one of them does not.
-    pub async fn start(stage: &Stage, args: &Args, client: &Client) -> anyhow::Result<Self> {
+    pub(super) async fn start(stage: &Stage, args: &Args, client: &Client) -> anyhow::Result<Self> {
         let folder = &stage.folder;
         let listen = stage.sandbox.to_string();
         let seed = args.seed.to_string();
@@ -55,7 +55,9 @@ impl Cast {
         } else {
             format!("--offset=-{MONTH}")
         };
-        let words = ["sandbox", "--guard", "--listen", &listen, "--seed", &seed, &time];
+        let words = [
+            "sandbox", "--guard", "--listen", &listen, "--seed", &seed, &time,
+        ];
         let sandbox = Process::start("sandbox", words, &folder.file("sandbox.log"))?;
         let config = stage.config.as_os_str();
         let words = ["serve".as_ref(), "--config".as_ref(), config];
@@ -82,7 +84,7 @@ impl Cast {
     }
 
     /// Waits until one of them ends although nobody told it to.
-    pub async fn death(&mut self) -> anyhow::Error {
+    pub(super) async fn death(&mut self) -> anyhow::Error {
         tokio::select! {
             death = self.daemon.death() => death,
             death = self.sandbox.death() => death,
@@ -90,7 +92,7 @@ impl Cast {
     }
 
     /// Ends both, the daemon first, so that its last jobs still have a Stripe. Answers how the daemon ended.
-    pub async fn stop(mut self, stage: &Stage) -> anyhow::Result<String> {
+    pub(super) async fn stop(mut self, stage: &Stage) -> anyhow::Result<String> {
         let began = tokio::time::Instant::now();
         let ended = self.daemon.stop(STOP_PATIENCE).await;
         let took = began.elapsed();

@@ -25,7 +25,7 @@ const SHOWN_CHARS: usize = 300;
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn client() -> anyhow::Result<Client> {
+pub(super) fn client() -> anyhow::Result<Client> {
     // Fails when a provider is installed already, and then that one is used.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -39,16 +39,16 @@ pub fn client() -> anyhow::Result<Client> {
 
 /// Somebody who answers JSON: the daemon with a key, or the sandbox without.
 #[derive(Clone, Debug)]
-pub struct Http {
+pub(super) struct Http {
     client: Client,
     /// `http://ADDRESS`, without a slash at the end.
-    pub base: String,
+    pub(super) base: String,
     key: Option<String>,
 }
 
 impl Http {
     /// At this address; the key is sent with every request.
-    pub fn new(client: &Client, address: SocketAddr, key: Option<&str>) -> Self {
+    pub(super) fn new(client: &Client, address: SocketAddr, key: Option<&str>) -> Self {
         Self {
             client: client.clone(),
             base: format!("http://{address}"),
@@ -60,7 +60,7 @@ impl Http {
     ///
     /// # Errors
     /// No answer, or one that is not 2xx.
-    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.ask(Method::GET, path, None).await
     }
 
@@ -68,7 +68,7 @@ impl Http {
     ///
     /// # Errors
     /// No answer, or one that is not 2xx.
-    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         self.ask(Method::POST, path, Some(body)).await
     }
 
@@ -76,7 +76,7 @@ impl Http {
     ///
     /// # Errors
     /// No answer.
-    pub async fn status(&self, path: &str) -> anyhow::Result<StatusCode> {
+    pub(super) async fn status(&self, path: &str) -> anyhow::Result<StatusCode> {
         Ok(self.send(&Method::GET, path, None).await?.status())
     }
 
@@ -84,7 +84,7 @@ impl Http {
     ///
     /// # Errors
     /// No answer, or one that is no list.
-    pub async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+    pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut cursor: Option<String> = None;
         let mark = if path.contains('?') { '&' } else { '?' };
@@ -111,7 +111,7 @@ impl Http {
     ///
     /// # Errors
     /// No answer, or an unexpected one.
-    pub async fn truth(&self, account: &str, kind: &str) -> anyhow::Result<Vec<Value>> {
+    pub(super) async fn truth(&self, account: &str, kind: &str) -> anyhow::Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut after = String::new();
         for _ in 0..PAGES_MAX {
@@ -181,7 +181,7 @@ fn wanted_pause(response: &Response) -> Duration {
 }
 
 /// A value for a query: everything but letters, digits and `-_.` as `%XX`.
-pub fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {

@@ -7,7 +7,7 @@ use memberd_jobs::kernel::db::{Db, Options};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// Name of the organization `default` of every demo, by which it knows its own databases.
-pub const DEMO_NAME: &str = "memberd demo";
+pub(super) const DEMO_NAME: &str = "memberd demo";
 /// What to do instead.
 const FIX: &str = "make an empty one (createdb memberd_demo) and give its URL to --database";
 
@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// A database that cannot be reached, or that holds something else.
-pub async fn empty(url: &str, scratch: &Path) -> anyhow::Result<()> {
+pub(super) async fn empty(url: &str, scratch: &Path) -> anyhow::Result<()> {
     let mut server = PgConnection::connect(url)
         .await
         .with_context(|| format!("cannot open the database of --database; {FIX}"))?;
@@ -43,7 +43,9 @@ pub async fn empty(url: &str, scratch: &Path) -> anyhow::Result<()> {
         .map(|name| format!("\"{name}\""))
         .collect();
     let drop = format!("DROP TABLE IF EXISTS {} CASCADE", gone.join(", "));
-    sqlx::query(AssertSqlSafe(drop)).execute(&mut server).await?;
+    sqlx::query(AssertSqlSafe(drop))
+        .execute(&mut server)
+        .await?;
     Ok(server.close().await?)
 }
 
@@ -95,7 +97,7 @@ fn made_in(sql: &str) -> Vec<String> {
 }
 
 /// The URL of a SQLite file; a path may hold characters that mean something in one.
-pub fn sqlite_url(file: &Path) -> String {
+pub(super) fn sqlite_url(file: &Path) -> String {
     let path = file.to_string_lossy();
     let path = path.replace('%', "%25").replace('?', "%3F");
     format!("sqlite:{path}")
@@ -109,8 +111,17 @@ mod tests {
     async fn our_tables_are_those_of_the_migrations() {
         let home = tempfile::tempdir().unwrap();
         let tables = our_tables(home.path()).await.unwrap();
-        for name in ["organizations", "jobs", "members", "stripe_objects", HISTORY] {
-            assert!(tables.iter().any(|table| table == name), "{name} in {tables:?}");
+        for name in [
+            "organizations",
+            "jobs",
+            "members",
+            "stripe_objects",
+            HISTORY,
+        ] {
+            assert!(
+                tables.iter().any(|table| table == name),
+                "{name} in {tables:?}"
+            );
         }
         assert!(!tables.iter().any(String::is_empty), "{tables:?}");
     }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::facts::{Told, customer_of, text, tier_of};
 
 /// SHA-256 in hex over the sorted lines of all organizations.
-pub fn digest<'a>(told: impl IntoIterator<Item = (&'a str, &'a Told)>) -> String {
+pub(super) fn digest<'a>(told: impl IntoIterator<Item = (&'a str, &'a Told)>) -> String {
     let mut lines: Vec<String> = told
         .into_iter()
         .flat_map(|(organization, told)| {
@@ -41,15 +41,26 @@ fn lines(told: &Told) -> impl Iterator<Item = String> {
         let entitlements = member["entitlements"].as_array().into_iter().flatten();
         let rest = entitlements.map(move |entitlement| {
             let product = text(&entitlement["product"], "id");
-            format!("entitlement {customer} {product} {}", word(&entitlement["ended_at"]))
+            format!(
+                "entitlement {customer} {product} {}",
+                word(&entitlement["ended_at"])
+            )
         });
         std::iter::once(first).chain(rest).collect::<Vec<_>>()
     });
     let subscriptions = told.subscriptions.iter().map(|one| {
-        fields("subscription", one, &["id", "status", "cancel_at_period_end", "current_period_end"])
+        fields(
+            "subscription",
+            one,
+            &["id", "status", "cancel_at_period_end", "current_period_end"],
+        )
     });
     let invoices = told.invoices.iter().map(|one| {
-        fields("invoice", one, &["id", "status", "total", "amount_paid", "currency"])
+        fields(
+            "invoice",
+            one,
+            &["id", "status", "total", "amount_paid", "currency"],
+        )
     });
     let tiers = told
         .tiers
@@ -125,8 +136,20 @@ mod tests {
         };
         assert_ne!(before, change("subscriptions/status", json!("canceled")));
         assert_ne!(before, change("invoices/total", json!(501)));
-        assert_ne!(before, change("members/foreign_keys/0/value", json!("cus_3")));
-        assert_ne!(before, change("members/entitlements/0/ended_at", json!("2026-03-01T00:00:00Z")));
-        assert_ne!(before, change("members/entitlements/0/product/id", json!("prod_2")));
+        assert_ne!(
+            before,
+            change("members/foreign_keys/0/value", json!("cus_3"))
+        );
+        assert_ne!(
+            before,
+            change(
+                "members/entitlements/0/ended_at",
+                json!("2026-03-01T00:00:00Z")
+            )
+        );
+        assert_ne!(
+            before,
+            change("members/entitlements/0/product/id", json!("prod_2"))
+        );
     }
 }

@@ -9,15 +9,15 @@ const STRIPE: &str = "stripe";
 
 /// Everything that the API tells about an organization.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub(super) struct Told {
     /// Members with what they may use.
-    pub members: Vec<Value>,
+    pub(super) members: Vec<Value>,
     /// Subscriptions.
-    pub subscriptions: Vec<Value>,
+    pub(super) subscriptions: Vec<Value>,
     /// Invoices.
-    pub invoices: Vec<Value>,
+    pub(super) invoices: Vec<Value>,
     /// Tiers.
-    pub tiers: Vec<Value>,
+    pub(super) tiers: Vec<Value>,
 }
 
 impl Told {
@@ -25,7 +25,7 @@ impl Told {
     ///
     /// # Errors
     /// When it does not answer with lists.
-    pub async fn read(api: &Http) -> anyhow::Result<Self> {
+    pub(super) async fn read(api: &Http) -> anyhow::Result<Self> {
         Ok(Self {
             members: api.list("/v1/members?include=entitlements").await?,
             subscriptions: api.list("/v1/subscriptions").await?,
@@ -38,30 +38,33 @@ impl Told {
     ///
     /// # Errors
     /// As [`Told::read`].
-    pub async fn both(world: &World) -> anyhow::Result<[Self; 2]> {
+    pub(super) async fn both(world: &World) -> anyhow::Result<[Self; 2]> {
         let [default, other] = &world.towns;
-        Ok([Self::read(&default.api).await?, Self::read(&other.api).await?])
+        Ok([
+            Self::read(&default.api).await?,
+            Self::read(&other.api).await?,
+        ])
     }
 }
 
 /// A text field; empty when there is none.
-pub fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+pub(super) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object[field].as_str().unwrap_or_default()
 }
 
 /// The Stripe customer of a member.
-pub fn customer_of(member: &Value) -> Option<&str> {
+pub(super) fn customer_of(member: &Value) -> Option<&str> {
     let keys = member["foreign_keys"].as_array()?;
     let stripe = keys.iter().find(|key| text(key, "key") == STRIPE)?;
     stripe["value"].as_str()
 }
 
 /// The tier of a member: its id.
-pub fn tier_of(member: &Value) -> Option<&str> {
+pub(super) fn tier_of(member: &Value) -> Option<&str> {
     member["tier"]["id"].as_str()
 }
 
 /// Whether Stripe has deleted an object: only a stub of it is left.
-pub fn is_deleted(object: &Value) -> bool {
+pub(super) fn is_deleted(object: &Value) -> bool {
     object["deleted"] == Value::Bool(true)
 }

@@ -11,11 +11,11 @@ use anyhow::{Context as _, bail};
 use memberd_jobs::kernel::Chance;
 
 /// First line of a configuration that a demo wrote, by which it knows its own folders.
-pub const MARK: &str = "# Written by `memberd demo`. Every secret in here is a toy.";
+pub(super) const MARK: &str = "# Written by `memberd demo`. Every secret in here is a toy.";
 /// The daemon's configuration.
-pub const CONFIG: &str = "memberd.toml";
+pub(super) const CONFIG: &str = "memberd.toml";
 /// The daemon's process id.
-pub const PID: &str = "memberd.pid";
+pub(super) const PID: &str = "memberd.pid";
 /// What an earlier demo left behind and a new one begins without.
 const LEFT: [&str; 6] = [
     "memberd.db",
@@ -33,11 +33,11 @@ const NAME_BYTES: usize = 6;
 
 /// Where the files of one demo are.
 #[derive(Clone, Debug)]
-pub struct Folder {
+pub(super) struct Folder {
     /// Absolute.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Nobody asked to keep it.
-    pub temporary: bool,
+    pub(super) temporary: bool,
 }
 
 impl Folder {
@@ -45,7 +45,7 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that cannot be made, that another demo uses, or that holds somebody's own configuration.
-    pub fn prepare(wanted: Option<&Path>, chance: &Chance) -> anyhow::Result<Self> {
+    pub(super) fn prepare(wanted: Option<&Path>, chance: &Chance) -> anyhow::Result<Self> {
         let Some(wanted) = wanted else {
             let mut name = [0; NAME_BYTES];
             chance.fill(&mut name);
@@ -73,7 +73,7 @@ impl Folder {
     }
 
     /// A file in it.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
@@ -81,7 +81,7 @@ impl Folder {
     ///
     /// # Errors
     /// When that fails.
-    pub fn remove(&self) -> anyhow::Result<()> {
+    pub(super) fn remove(&self) -> anyhow::Result<()> {
         if self.temporary {
             std::fs::remove_dir_all(&self.path)
                 .with_context(|| format!("cannot remove {}", self.path.display()))?;
@@ -146,7 +146,7 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let written = || {
         let mut file = OpenOptions::new()
             .create(true)
@@ -185,7 +185,10 @@ mod tests {
             std::fs::write(theirs.path().join(name), text).unwrap();
             let refused = prepare(theirs.path()).unwrap_err().to_string();
             assert!(refused.contains("--data"), "{refused}");
-            assert_eq!(std::fs::read_to_string(theirs.path().join(name)).unwrap(), text);
+            assert_eq!(
+                std::fs::read_to_string(theirs.path().join(name)).unwrap(),
+                text
+            );
         }
     }
 
@@ -206,6 +209,9 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         write_private(&path, "K_ADMIN=1\n").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "K_ADMIN=1\n");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, PRIVATE_FILE);
+        assert_eq!(
+            path.metadata().unwrap().permissions().mode() & 0o777,
+            PRIVATE_FILE
+        );
     }
 }

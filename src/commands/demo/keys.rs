@@ -14,25 +14,23 @@ const READ: &str = ":read";
 
 /// A key with its secret.
 #[derive(Clone, Debug)]
-pub struct DemoKey {
+pub(super) struct DemoKey {
     /// The shell variable.
-    pub variable: &'static str,
-    /// Whose it is.
-    pub organization: &'static str,
+    pub(super) variable: &'static str,
     /// The key itself.
-    pub text: String,
+    pub(super) text: String,
 }
 
 /// The keys of a demo, in the order of the documentation.
 #[derive(Clone, Debug)]
-pub struct Keys(Vec<DemoKey>);
+pub(super) struct Keys(Vec<DemoKey>);
 
 impl Keys {
     /// Makes them.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn make(env: &Env) -> anyhow::Result<Self> {
+    pub(super) async fn make(env: &Env) -> anyhow::Result<Self> {
         let mut tx = env.db.begin().await?;
         let mut keys = Vec::new();
         for (variable, organization, scopes) in wanted() {
@@ -46,7 +44,6 @@ impl Keys {
             let (_, key) = create_key(&mut tx, env, &new).await?;
             keys.push(DemoKey {
                 variable,
-                organization,
                 text: key.reveal(),
             });
         }
@@ -55,13 +52,13 @@ impl Keys {
     }
 
     /// The text of one of them; empty for a variable that is none.
-    pub fn text(&self, variable: &str) -> &str {
+    pub(super) fn text(&self, variable: &str) -> &str {
         let found = self.0.iter().find(|key| key.variable == variable);
         found.map_or("", |key| &key.text)
     }
 
     /// Assignments for a shell.
-    pub fn shell(&self) -> String {
+    pub(super) fn shell(&self) -> String {
         let mut text = String::new();
         for key in &self.0 {
             // Writing into a String cannot fail.
@@ -79,11 +76,27 @@ fn wanted() -> Vec<(&'static str, &'static str, Scopes)> {
     vec![
         ("K_ADMIN", DEFAULT, Scopes::all()),
         ("K_READ", DEFAULT, read),
-        ("K_MEMBERS", DEFAULT, of(&[Scope::MembersRead, Scope::MembersWrite])),
-        ("K_GRANT", DEFAULT, of(&[Scope::MembersRead, Scope::AccessGrant])),
-        ("K_SUBS", DEFAULT, of(&[Scope::InvoicesRead, Scope::SubscriptionsWrite])),
+        (
+            "K_MEMBERS",
+            DEFAULT,
+            of(&[Scope::MembersRead, Scope::MembersWrite]),
+        ),
+        (
+            "K_GRANT",
+            DEFAULT,
+            of(&[Scope::MembersRead, Scope::AccessGrant]),
+        ),
+        (
+            "K_SUBS",
+            DEFAULT,
+            of(&[Scope::InvoicesRead, Scope::SubscriptionsWrite]),
+        ),
         ("K_EMAIL", DEFAULT, of(&[Scope::EmailSend])),
-        ("K_CAMPAIGN", DEFAULT, of(&[Scope::CampaignsWrite, Scope::CampaignsSend])),
+        (
+            "K_CAMPAIGN",
+            DEFAULT,
+            of(&[Scope::CampaignsWrite, Scope::CampaignsSend]),
+        ),
         ("K_OTHERORG", OTHER, Scopes::all()),
     ]
 }
@@ -103,11 +116,16 @@ mod tests {
     fn a_shell_can_read_the_keys() {
         let key = |variable, text: &str| DemoKey {
             variable,
-            organization: DEFAULT,
             text: text.to_owned(),
         };
-        let keys = Keys(vec![key("K_ADMIN", "mbd_test_1"), key("K_READ", "mbd_test_2")]);
+        let keys = Keys(vec![
+            key("K_ADMIN", "mbd_test_1"),
+            key("K_READ", "mbd_test_2"),
+        ]);
         assert_eq!(keys.shell(), "K_ADMIN='mbd_test_1'\nK_READ='mbd_test_2'\n");
-        assert_eq!((keys.text("K_READ"), keys.text("K_NONE")), ("mbd_test_2", ""));
+        assert_eq!(
+            (keys.text("K_READ"), keys.text("K_NONE")),
+            ("mbd_test_2", "")
+        );
     }
 }

@@ -26,7 +26,7 @@ const DAY_SECONDS: u64 = 86_400;
 const STATUS_PAUSE: Duration = Duration::from_secs(10);
 
 /// Plays on for ever. What fails is told and tried again: processes that died are noticed elsewhere.
-pub async fn live(world: &World, screen: &Screen) {
+pub(super) async fn live(world: &World, screen: &Screen) {
     let scenes = async {
         for scene in 1_u64.. {
             if let Err(error) = play(world, scene).await {

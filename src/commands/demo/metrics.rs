@@ -12,7 +12,10 @@ const FINISHED: &str = "memberd_jobs_finished_total";
 ///
 /// # Errors
 /// When the daemon does not answer.
-pub async fn jobs_by_kind(client: &Client, base: &str) -> anyhow::Result<BTreeMap<String, u64>> {
+pub(super) async fn jobs_by_kind(
+    client: &Client,
+    base: &str,
+) -> anyhow::Result<BTreeMap<String, u64>> {
     let url = format!("{base}/metrics");
     let answer = client.get(&url).send().await;
     let text = answer

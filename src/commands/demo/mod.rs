@@ -15,7 +15,7 @@ mod invariants;
 mod keys;
 mod live;
 mod metrics;
-pub mod processes;
+pub(super) mod processes;
 mod screen;
 mod setup;
 mod summary;
@@ -23,7 +23,7 @@ mod world;
 
 use std::time::Duration;
 
-pub use args::Args;
+pub use self::args::Args;
 use memberd_jobs::kernel::Chance;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -106,12 +106,15 @@ async fn demo(args: &Args, as_json: bool) -> Outcome {
     };
     let outcome = match ended {
         Err(error) => Err(error.into()),
-        Ok(Ended::Stopped) if args.once => {
-            Err(Failure::new(Failure::FAILED, "stopped before everything was checked"))
-        }
+        Ok(Ended::Stopped) if args.once => Err(Failure::new(
+            Failure::FAILED,
+            "stopped before everything was checked",
+        )),
         Ok(Ended::Stopped) => stopped.map(drop).map_err(Failure::from),
         Ok(Ended::Checked(mut findings)) => {
-            findings.invariants.push(Invariant::of("graceful_stop", stopped));
+            findings
+                .invariants
+                .push(Invariant::of("graceful_stop", stopped));
             tell(args, &stage, &findings, began.elapsed(), as_json)
         }
     };
@@ -151,9 +154,16 @@ async fn fill(args: &Args, world: &World, screen: &Screen) -> anyhow::Result<Mea
     world.settle(screen, "members join and subscribe").await?;
     let filled = began.elapsed();
     world.busy_day(args.members).await?;
-    world.settle(screen, "a busy day, with webhooks doubled, mixed and delayed").await?;
+    world
+        .settle(
+            screen,
+            "a busy day, with webhooks doubled, mixed and delayed",
+        )
+        .await?;
     world.advance(history(args)).await?;
-    let caught_up = world.settle(screen, "a month passes: trials end, periods renew").await?;
+    let caught_up = world
+        .settle(screen, "a month passes: trials end, periods renew")
+        .await?;
     Ok(Measured { filled, caught_up })
 }
 
@@ -171,14 +181,12 @@ async fn check(world: &World, measured: Measured, screen: &Screen) -> anyhow::Re
 }
 
 /// Prints what `--once` found; fails when something does not hold.
-fn tell(
-    args: &Args,
-    stage: &Stage,
-    findings: &Findings,
-    took: Duration,
-    as_json: bool,
-) -> Outcome {
-    let wrong = findings.invariants.iter().filter(|one| one.verdict.is_err()).count();
+fn tell(args: &Args, stage: &Stage, findings: &Findings, took: Duration, as_json: bool) -> Outcome {
+    let wrong = findings
+        .invariants
+        .iter()
+        .filter(|one| one.verdict.is_err())
+        .count();
     if as_json {
         let seconds = |time: Duration| (time.as_secs_f64() * 10.0).round() / 10.0;
         let answer = json!({
@@ -190,7 +198,11 @@ fn tell(
         });
         print(&answer.to_string())?;
     } else {
-        let lines: Vec<String> = findings.invariants.iter().map(ToString::to_string).collect();
+        let lines: Vec<String> = findings
+            .invariants
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         print(&format!(
             "\n{}\n\n  digest  {}\n  {} members, {} jobs, {:.1} s on {}",
             lines.join("\n"),
@@ -202,7 +214,10 @@ fn tell(
         ))?;
     }
     if wrong > 0 {
-        let text = format!("{wrong} of {} invariants do not hold", findings.invariants.len());
+        let text = format!(
+            "{wrong} of {} invariants do not hold",
+            findings.invariants.len()
+        );
         return Err(Failure::new(Failure::FOUND, text));
     }
     Ok(())
@@ -210,7 +225,10 @@ fn tell(
 
 /// After a failure the files are what explains it.
 fn keep(screen: &Screen, stage: &Stage) {
-    screen.note(format!("the demo's files are kept in {}", stage.folder.path.display()));
+    screen.note(format!(
+        "the demo's files are kept in {}",
+        stage.folder.path.display()
+    ));
 }
 
 fn part(screen: &Screen, stage: &Stage) -> anyhow::Result<()> {
@@ -218,7 +236,10 @@ fn part(screen: &Screen, stage: &Stage) -> anyhow::Result<()> {
     if stage.folder.temporary {
         screen.say("stopped; the demo's files are removed (--data DIR keeps them)");
     } else {
-        screen.say(format!("stopped; the demo's files are in {}", stage.folder.path.display()));
+        screen.say(format!(
+            "stopped; the demo's files are in {}",
+            stage.folder.path.display()
+        ));
     }
     Ok(())
 }

@@ -24,11 +24,11 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A process that dies with this one.
 #[derive(Debug)]
-pub struct Process {
+pub(super) struct Process {
     /// What people call it.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Where its output goes.
-    pub log: PathBuf,
+    pub(super) log: PathBuf,
     child: Child,
     stdin: Option<ChildStdin>,
 }
@@ -39,7 +39,7 @@ impl Process {
     ///
     /// # Errors
     /// When the log cannot be written or the binary is gone.
-    pub fn start<I, S>(name: &'static str, args: I, log: &Path) -> anyhow::Result<Self>
+    pub(super) fn start<I, S>(name: &'static str, args: I, log: &Path) -> anyhow::Result<Self>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
@@ -74,7 +74,7 @@ impl Process {
     }
 
     /// Its process id; 0 when it has ended.
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id().unwrap_or(0)
     }
 
@@ -82,7 +82,7 @@ impl Process {
     ///
     /// # Errors
     /// When it does not read any more.
-    pub async fn tell(&mut self, line: &str) -> anyhow::Result<()> {
+    pub(super) async fn tell(&mut self, line: &str) -> anyhow::Result<()> {
         if let Some(stdin) = &mut self.stdin {
             stdin.write_all(line.as_bytes()).await?;
             stdin.write_all(b"\n").await?;
@@ -92,7 +92,7 @@ impl Process {
     }
 
     /// Waits until it ends although nobody told it to, and answers what to tell people.
-    pub async fn death(&mut self) -> anyhow::Error {
+    pub(super) async fn death(&mut self) -> anyhow::Error {
         let how = match self.child.wait().await {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
@@ -109,7 +109,7 @@ impl Process {
     ///
     /// # Errors
     /// When it had to be killed, or cannot be reached.
-    pub async fn stop(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
+    pub(super) async fn stop(&mut self, patience: Duration) -> anyhow::Result<ExitStatus> {
         if let Some(pid) = self.child.id() {
             terminate(pid).await?;
         }
@@ -133,7 +133,7 @@ impl Process {
 ///
 /// # Errors
 /// When there is no such process.
-pub async fn terminate(pid: u32) -> anyhow::Result<()> {
+pub(in crate::commands) async fn terminate(pid: u32) -> anyhow::Result<()> {
     let sent = Command::new("sh")
         .args(["-c", "kill -TERM \"$1\"", "sh", &pid.to_string()])
         .stdin(Stdio::null())
@@ -161,7 +161,10 @@ fn tail(log: &Path) -> String {
     let text = read_tail(log).unwrap_or_else(|error| format!("it cannot be read: {error}"));
     let lines: Vec<&str> = text.lines().collect();
     let last = lines.len().saturating_sub(TAIL_LINES);
-    let shown: Vec<String> = lines[last..].iter().map(|line| format!("  {line}")).collect();
+    let shown: Vec<String> = lines[last..]
+        .iter()
+        .map(|line| format!("  {line}"))
+        .collect();
     shown.join("\n")
 }
 

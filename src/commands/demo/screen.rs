@@ -20,7 +20,7 @@ const CLEAR: &str = "\r\x1b[K";
 
 /// Where the story is told.
 #[derive(Debug)]
-pub struct Screen {
+pub(super) struct Screen {
     quiet: bool,
     terminal: bool,
     shown: Mutex<Shown>,
@@ -34,7 +34,7 @@ struct Shown {
 
 impl Screen {
     /// The process's own. Quiet: standard output stays free for JSON, and only problems are told.
-    pub fn new(quiet: bool) -> Self {
+    pub(super) fn new(quiet: bool) -> Self {
         Self {
             quiet,
             terminal: stderr().is_terminal(),
@@ -43,7 +43,7 @@ impl Screen {
     }
 
     /// Tells a line of the story.
-    pub fn say(&self, line: impl Display) {
+    pub(super) fn say(&self, line: impl Display) {
         self.clear();
         if !self.quiet {
             // Nobody is left to tell that standard output is closed.
@@ -52,14 +52,18 @@ impl Screen {
     }
 
     /// Tells a line beside the story: what is going on, or wrong. Also when quiet.
-    pub fn note(&self, line: impl Display) {
+    pub(super) fn note(&self, line: impl Display) {
         self.clear();
         let _closed = writeln!(stderr(), "{line}");
     }
 
     /// Shows how far something is. The text is made only when it is shown.
-    pub fn progress<D: Display>(&self, text: impl FnOnce() -> D) {
-        let pause = if self.terminal { LINE_PAUSE } else { PLAIN_PAUSE };
+    pub(super) fn progress<D: Display>(&self, text: impl FnOnce() -> D) {
+        let pause = if self.terminal {
+            LINE_PAUSE
+        } else {
+            PLAIN_PAUSE
+        };
         let now = Instant::now();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.at.is_some_and(|at| now - at < pause) {
@@ -76,7 +80,7 @@ impl Screen {
     }
 
     /// Takes the updating line away.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut shown.open) {
             let _closed = write!(stderr(), "{CLEAR}");

@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// The first organization, in which the demo plays.
-pub const DEFAULT: &str = DEFAULT_ORGANIZATION;
+pub(super) const DEFAULT: &str = DEFAULT_ORGANIZATION;
 /// The second one, which shows that they are separate.
-pub const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 /// Where the API is, unless told otherwise.
 const PORT: u16 = 7171;
 /// Where the sandbox is, unless told otherwise.
@@ -37,36 +37,36 @@ const SECRET_BYTES: usize = 24;
 
 /// An organization and its Stripe account.
 #[derive(Clone, Debug)]
-pub struct Tenant {
+pub(super) struct Tenant {
     /// The organization's id.
-    pub organization: &'static str,
+    pub(super) organization: &'static str,
     /// `acct_…`
-    pub account: String,
+    pub(super) account: String,
     /// Opens the account.
-    pub stripe_key: String,
+    pub(super) stripe_key: String,
     /// Signs its webhooks.
-    pub webhook_secret: String,
+    pub(super) webhook_secret: String,
     /// Where they go.
-    pub webhook_path: &'static str,
+    pub(super) webhook_path: &'static str,
 }
 
 /// Everything that stands before the processes start.
 #[derive(Debug)]
-pub struct Stage {
+pub(super) struct Stage {
     /// Its files.
-    pub folder: Folder,
+    pub(super) folder: Folder,
     /// The daemon's configuration.
-    pub config: PathBuf,
+    pub(super) config: PathBuf,
     /// The daemon's address.
-    pub api: SocketAddr,
+    pub(super) api: SocketAddr,
     /// The sandbox's address.
-    pub sandbox: SocketAddr,
+    pub(super) sandbox: SocketAddr,
     /// The organizations: [`DEFAULT`], then [`OTHER`].
-    pub tenants: [Tenant; 2],
+    pub(super) tenants: [Tenant; 2],
     /// The keys.
-    pub keys: Keys,
+    pub(super) keys: Keys,
     /// `SQLite` or `PostgreSQL`, for people.
-    pub database: &'static str,
+    pub(super) database: &'static str,
 }
 
 impl Stage {
@@ -74,11 +74,12 @@ impl Stage {
     ///
     /// # Errors
     /// A port or folder that is taken, a database that is not empty.
-    pub async fn set(args: &Args, chance: &Chance) -> Result<Self, Failure> {
+    pub(super) async fn set(args: &Args, chance: &Chance) -> Result<Self, Failure> {
         let api = address(args, args.port, PORT, "--port")?;
         let sandbox = address(args, args.sandbox_port, SANDBOX_PORT, "--sandbox-port")?;
         let tenants = tenants(chance)?;
-        let folder = Folder::prepare(args.data.as_deref(), chance).map_err(usage)?;
+        let folder =
+            Folder::prepare(args.data.as_deref(), chance).map_err(|error| usage(&error))?;
         let built = Self::build(args, &folder, api, sandbox, tenants).await;
         if built.is_err() {
             folder.remove()?;
@@ -96,7 +97,9 @@ impl Stage {
         let url = match &args.database {
             None => sqlite_url(&folder.file("memberd.db")),
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                database::empty(url, &folder.path).await.map_err(usage)?;
+                database::empty(url, &folder.path)
+                    .await
+                    .map_err(|error| usage(&error))?;
                 url.clone()
             }
             Some(_) => {
@@ -125,17 +128,26 @@ impl Stage {
             sandbox,
             tenants,
             keys,
-            database: if args.database.is_some() { "PostgreSQL" } else { "SQLite" },
+            database: if args.database.is_some() {
+                "PostgreSQL"
+            } else {
+                "SQLite"
+            },
         })
     }
 }
 
-fn usage(error: anyhow::Error) -> Failure {
+fn usage(error: &anyhow::Error) -> Failure {
     Failure::new(Failure::USAGE, format!("{error:#}"))
 }
 
 /// The address for one of the processes, if nobody else has it.
-fn address(args: &Args, wanted: Option<u16>, usual: u16, flag: &str) -> Result<SocketAddr, Failure> {
+fn address(
+    args: &Args,
+    wanted: Option<u16>,
+    usual: u16,
+    flag: &str,
+) -> Result<SocketAddr, Failure> {
     let port = wanted.unwrap_or(if args.once { 0 } else { usual });
     let address = SocketAddr::new(args.listen, port);
     let tried = TcpListener::bind(address).and_then(|listener| listener.local_addr());
@@ -178,12 +190,7 @@ fn tenant(
 }
 
 /// The daemon's configuration: only what differs from the default.
-fn configuration(
-    api: SocketAddr,
-    sandbox: SocketAddr,
-    url: &str,
-    tenants: &[Tenant; 2],
-) -> String {
+fn configuration(api: SocketAddr, sandbox: SocketAddr, url: &str, tenants: &[Tenant; 2]) -> String {
     let [first, second] = tenants;
     let stripe = |tenant: &Tenant| {
         format!(
@@ -218,7 +225,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// An address to connect to for one to listen on: "every address" is none.
-pub fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
@@ -238,7 +245,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join(CONFIG);
         let tenants = tenants(&Chance::seeded(1)).unwrap();
-        let [api, sandbox] = [([0, 0, 0, 0], 7171), ([127, 0, 0, 1], 7274)].map(SocketAddr::from);
+        let [api, sandbox] = [([127, 0, 0, 1], 7171), ([127, 0, 0, 1], 7274)].map(SocketAddr::from);
         let text = configuration(api, sandbox, "sqlite:/tmp/a \"b\".db", &tenants);
         write_private(&file, &text).unwrap();
         let sources = Sources {
@@ -249,12 +256,18 @@ mod tests {
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let config = loaded.config;
         assert_eq!(config.server.listen, api);
-        assert_eq!(config.database.url.expose_secret(), "sqlite:/tmp/a \"b\".db");
+        assert_eq!(
+            config.database.url.expose_secret(),
+            "sqlite:/tmp/a \"b\".db"
+        );
         for tenant in &tenants {
             let stripe = &config.organizations[tenant.organization].stripe;
             assert_eq!(stripe.api_base.as_str(), "http://127.0.0.1:7274/");
             assert_eq!(stripe.account.as_deref(), Some(tenant.account.as_str()));
-            assert_eq!(stripe.webhook_secrets[0].expose_secret(), tenant.webhook_secret);
+            assert_eq!(
+                stripe.webhook_secrets[0].expose_secret(),
+                tenant.webhook_secret
+            );
         }
         assert_eq!(config.organizations[DEFAULT].name, DEMO_NAME);
         assert_ne!(tenants[0].webhook_secret, tenants[1].webhook_secret);

@@ -17,18 +17,18 @@ const FIRST: usize = 15;
 
 /// What the demo measured on its way.
 #[derive(Clone, Debug, Default)]
-pub struct Measured {
+pub(super) struct Measured {
     /// From the first member at Stripe until the mirror was equal to Stripe.
-    pub filled: Duration,
+    pub(super) filled: Duration,
     /// From the last change at Stripe until the mirror was equal again.
-    pub caught_up: Duration,
+    pub(super) caught_up: Duration,
 }
 
 /// The summary of the first organization, and what the processes did.
 ///
 /// # Errors
 /// When one of the processes does not answer.
-pub async fn summary(
+pub(super) async fn summary(
     world: &World,
     client: &Client,
     told: &Told,
@@ -48,7 +48,10 @@ pub async fn summary(
     }
     row("webhooks", webhooks(&deliveries));
     for (at, (kind, count)) in jobs.iter().enumerate() {
-        row(if at == 0 { "jobs done" } else { "" }, format!("{count:>7}  {kind}"));
+        row(
+            if at == 0 { "jobs done" } else { "" },
+            format!("{count:>7}  {kind}"),
+        );
     }
     row(
         "mirror",
@@ -78,11 +81,16 @@ fn by_status(subscriptions: &[Value]) -> String {
 
 /// Tiers with their members, the most frequent first.
 fn tiers(told: &Told) -> Vec<String> {
-    let default = told.tiers.iter().find(|tier| tier["is_default"] == Value::Bool(true));
+    let default = told
+        .tiers
+        .iter()
+        .find(|tier| tier["is_default"] == Value::Bool(true));
     let default = default.map_or("", |tier| text(tier, "id"));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for member in &told.members {
-        *counts.entry(tier_of(member).unwrap_or(default)).or_default() += 1;
+        *counts
+            .entry(tier_of(member).unwrap_or(default))
+            .or_default() += 1;
     }
     let mut rows: Vec<(usize, &str)> = told
         .tiers
@@ -111,7 +119,7 @@ fn webhooks(deliveries: &Value) -> String {
 }
 
 /// Where to look and how to stop: lines that can be copied as they are.
-pub fn directions(stage: &Stage) -> String {
+pub(super) fn directions(stage: &Stage) -> String {
     let key = stage.keys.text("K_READ");
     let api = reachable(stage.api);
     let mut text = String::from("\nLook at it from another terminal\n\n");

@@ -31,44 +31,48 @@ const STUCK: Duration = Duration::from_secs(90);
 
 /// An organization with a key to look into it.
 #[derive(Clone, Debug)]
-pub struct Town {
+pub(super) struct Town {
     /// The organization and its Stripe account.
-    pub tenant: Tenant,
+    pub(super) tenant: Tenant,
     /// The API with a key that may do everything in it.
-    pub api: Http,
+    pub(super) api: Http,
 }
 
 /// The two processes as seen from outside.
 #[derive(Clone, Debug)]
-pub struct World {
+pub(super) struct World {
     /// The inspector.
-    pub sandbox: Http,
+    pub(super) sandbox: Http,
     /// The API without a key.
-    pub open: Http,
+    pub(super) open: Http,
     /// `default` and `other`.
-    pub towns: [Town; 2],
+    pub(super) towns: [Town; 2],
     /// Decides everything that looks like chance.
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
 /// What is left to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
+pub(super) struct Left {
     /// Webhooks that are not delivered yet.
-    pub webhooks: i64,
+    pub(super) webhooks: i64,
     /// Jobs that wait for a slot, run, or wait for another attempt.
-    pub jobs: i64,
+    pub(super) jobs: i64,
     /// Jobs that have ended.
-    pub ended: i64,
+    pub(super) ended: i64,
 }
 
 impl World {
     /// The view on a stage whose processes run.
-    pub fn of(stage: &Stage, client: &Client, seed: u64) -> Self {
+    pub(super) fn of(stage: &Stage, client: &Client, seed: u64) -> Self {
         let [default, other] = stage.tenants.clone();
         let town = |tenant, variable| Town {
             tenant,
-            api: Http::new(client, reachable(stage.api), Some(stage.keys.text(variable))),
+            api: Http::new(
+                client,
+                reachable(stage.api),
+                Some(stage.keys.text(variable)),
+            ),
         };
         Self {
             sandbox: Http::new(client, reachable(stage.sandbox), None),
@@ -82,7 +86,7 @@ impl World {
     ///
     /// # Errors
     /// When the sandbox refuses.
-    pub async fn connect(&self) -> anyhow::Result<()> {
+    pub(super) async fn connect(&self) -> anyhow::Result<()> {
         let limits = json!({"read_per_second": STRIPE_LIMIT, "write_per_second": STRIPE_LIMIT});
         self.sandbox.post("/stripe/limits", &limits).await?;
         for Town { tenant, .. } in &self.towns {
@@ -90,7 +94,9 @@ impl World {
                 "account": tenant.account, "secret": tenant.webhook_secret,
                 "url": format!("{}{}", self.open.base, tenant.webhook_path),
             });
-            self.sandbox.post("/stripe/webhook_endpoints", &endpoint).await?;
+            self.sandbox
+                .post("/stripe/webhook_endpoints", &endpoint)
+                .await?;
         }
         Ok(())
     }
@@ -99,7 +105,7 @@ impl World {
     ///
     /// # Errors
     /// When the sandbox refuses.
-    pub async fn fill(&self, members: u64) -> anyhow::Result<()> {
+    pub(super) async fn fill(&self, members: u64) -> anyhow::Result<()> {
         let other = (members / OTHER_SHARE).max(OTHER_MIN);
         for (town, members) in self.towns.iter().zip([members, other]) {
             let body =
@@ -113,7 +119,7 @@ impl World {
     ///
     /// # Errors
     /// When the sandbox refuses.
-    pub async fn busy_day(&self, members: u64) -> anyhow::Result<()> {
+    pub(super) async fn busy_day(&self, members: u64) -> anyhow::Result<()> {
         for town in &self.towns {
             let body = json!({
                 "name": "busy_day", "account": town.tenant.account, "seed": self.seed,
@@ -129,7 +135,7 @@ impl World {
     ///
     /// # Errors
     /// When the sandbox refuses.
-    pub async fn advance(&self, seconds: u64) -> anyhow::Result<()> {
+    pub(super) async fn advance(&self, seconds: u64) -> anyhow::Result<()> {
         let body = json!({ "advance_seconds": seconds });
         self.sandbox.post("/clock", &body).await?;
         Ok(())
@@ -139,7 +145,7 @@ impl World {
     ///
     /// # Errors
     /// No answer, or an unexpected one.
-    pub async fn left(&self) -> anyhow::Result<Left> {
+    pub(super) async fn left(&self) -> anyhow::Result<Left> {
         let deliveries = self.sandbox.get("/stripe/deliveries").await?;
         let mut left = Left {
             webhooks: number(&deliveries["pending"])?,
@@ -161,7 +167,7 @@ impl World {
     ///
     /// # Errors
     /// When nothing moves any more.
-    pub async fn settle(&self, screen: &Screen, what: &str) -> anyhow::Result<Duration> {
+    pub(super) async fn settle(&self, screen: &Screen, what: &str) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let (mut last, mut moved) = (Left::default(), began);
         loop {
@@ -195,7 +201,7 @@ impl World {
     ///
     /// # Errors
     /// After `patience`, with the last answer.
-    pub async fn wait_for(who: &Http, path: &str, patience: Duration) -> anyhow::Result<()> {
+    pub(super) async fn wait_for(who: &Http, path: &str, patience: Duration) -> anyhow::Result<()> {
         let began = Instant::now();
         loop {
             let answer = who.status(path).await;
@@ -219,7 +225,7 @@ impl World {
 ///
 /// # Errors
 /// When it is something else.
-pub fn number(value: &Value) -> anyhow::Result<i64> {
+pub(super) fn number(value: &Value) -> anyhow::Result<i64> {
     value
         .as_i64()
         .with_context(|| format!("expected a whole number, not {value}"))

@@ -56,12 +56,17 @@ pub(super) async fn follows(world: &World, screen: &Screen) -> anyhow::Result<St
     let mut wrong = Vec::new();
     let mut asked = 0;
     for question in questions.iter().step_by(step) {
-        let Question { organization, customer, product, .. } = question;
+        let Question {
+            organization,
+            customer,
+            product,
+            ..
+        } = question;
         let path = format!("/v1/members/ext:stripe:{customer}/access?product={product}");
         let answer = world.towns[*organization].api.get(&path).await?;
-        let allowed = answer["allowed"]
-            .as_bool()
-            .with_context(|| format!("GET {path} does not say whether access is allowed: {answer}"))?;
+        let allowed = answer["allowed"].as_bool().with_context(|| {
+            format!("GET {path} does not say whether access is allowed: {answer}")
+        })?;
         if allowed != question.allowed {
             wrong.push(format!("{customer} to {product}, allowed: {allowed}"));
         }
@@ -125,7 +130,9 @@ pub(super) async fn separate(world: &World, told: &[Told; 2]) -> anyhow::Result<
         ("subscriptions", &told[0].subscriptions),
     ];
     for (kind, list) in lists {
-        let first = list.first().with_context(|| format!("there are no {kind}"))?;
+        let first = list
+            .first()
+            .with_context(|| format!("there are no {kind}"))?;
         let path = format!("/v1/{kind}/{}", text(first, "id"));
         let own = default.api.status(&path).await?;
         if own != StatusCode::OK {
@@ -178,7 +185,10 @@ mod tests {
 
     #[test]
     fn one_open_subscription_is_enough_and_a_foreign_one_does_not_count() {
-        let (open, over) = (subscription("active", json!({})), subscription("canceled", json!({})));
+        let (open, over) = (
+            subscription("active", json!({})),
+            subscription("canceled", json!({})),
+        );
         assert_eq!(plain(&[&over, &open], "prod_1"), Some(true));
         assert_eq!(plain(&[&open], "prod_2"), Some(false));
         assert_eq!(plain(&[], "prod_1"), Some(false));

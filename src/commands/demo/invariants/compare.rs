@@ -11,7 +11,7 @@ const SHOWN: usize = 3;
 ///
 /// # Errors
 /// What is missing, too much or there twice.
-pub fn same<'a>(
+pub(super) fn same<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
     found: impl IntoIterator<Item = &'a str>,
 ) -> anyhow::Result<usize> {
@@ -22,7 +22,10 @@ pub fn same<'a>(
     }
     let missing = wanted.iter().filter(|name| !counts.contains_key(*name));
     let extra = counts.keys().filter(|name| !wanted.contains(*name));
-    let twice = counts.iter().filter(|(_, count)| **count > 1).map(|(name, _)| name);
+    let twice = counts
+        .iter()
+        .filter(|(_, count)| **count > 1)
+        .map(|(name, _)| name);
     let problems: Vec<String> = [
         some("missing", missing.copied()),
         some("too many", extra.copied()),
@@ -38,7 +41,7 @@ pub fn same<'a>(
 }
 
 /// `3 missing (a, b, c)`, or nothing.
-pub fn some<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn some<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names.collect();
     let shown = names[..names.len().min(SHOWN)].join(", ");
     let more = if names.len() > SHOWN { ", …" } else { "" };
@@ -56,7 +59,9 @@ mod tests {
 
     #[test]
     fn every_difference_is_named() {
-        let why = same(["a", "b", "c", "d", "e"], ["e", "e", "f"]).unwrap_err().to_string();
+        let why = same(["a", "b", "c", "d", "e"], ["e", "e", "f"])
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             why,
             "4 missing (a, b, c, …); 1 too many (f); 1 there more than once (e)"

@@ -42,7 +42,7 @@ async fn whole(world: &World) -> anyhow::Result<String> {
 }
 
 /// The digest of both organizations.
-pub fn of(world: &World, told: &[Told; 2]) -> String {
+pub(in super::super) fn of(world: &World, told: &[Told; 2]) -> String {
     let names = world.towns.iter().map(|town| town.tenant.organization);
     digest(names.zip(told))
 }
@@ -75,7 +75,10 @@ mod tests {
     fn a_sample_spans_the_list() {
         let events: Vec<Value> = (0..95).map(Value::from).collect();
         let chosen: Vec<&Value> = evenly(&events, 10).collect();
-        assert_eq!((chosen.len(), chosen[0], chosen[9]), (10, &json!(0), &json!(90)));
+        assert_eq!(
+            (chosen.len(), chosen[0], chosen[9]),
+            (10, &json!(0), &json!(90))
+        );
         assert_eq!(evenly(&events[..3], 10).count(), 3);
         assert_eq!(evenly(&[], 10).count(), 0);
     }

@@ -23,7 +23,10 @@ pub(super) async fn equals_stripe(world: &World, told: &[Told; 2]) -> anyhow::Re
         if let Some(found) = some("different", drift.iter().map(|one| text(one, "id"))) {
             bail!("organization {name}: {found}");
         }
-        for (kind, list) in [("subscription", &told.subscriptions), ("invoice", &told.invoices)] {
+        for (kind, list) in [
+            ("subscription", &told.subscriptions),
+            ("invoice", &told.invoices),
+        ] {
             let truth = town_truth(world, town, kind).await?;
             objects += same(
                 pairs(&truth).iter().map(String::as_str),

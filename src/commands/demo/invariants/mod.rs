@@ -8,7 +8,7 @@ mod process;
 
 use std::fmt;
 
-pub use self::duplicates::of as digest_of;
+pub(super) use self::duplicates::of as digest_of;
 
 use serde_json::{Map, Value};
 
@@ -16,16 +16,16 @@ use super::{facts::Told, screen::Screen, world::World};
 
 /// One thing that must be true.
 #[derive(Clone, Debug)]
-pub struct Invariant {
+pub(super) struct Invariant {
     /// Its name in JSON.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// True, with a figure for people; or why not.
-    pub verdict: Result<String, String>,
+    pub(super) verdict: Result<String, String>,
 }
 
 impl Invariant {
     /// An error says why something is not true, or why nobody can tell.
-    pub fn of(name: &'static str, checked: anyhow::Result<String>) -> Self {
+    pub(super) fn of(name: &'static str, checked: anyhow::Result<String>) -> Self {
         Self {
             name,
             verdict: checked.map_err(|error| format!("{error:#}")),
@@ -44,7 +44,7 @@ impl fmt::Display for Invariant {
 }
 
 /// `{"name": "ok" or why not}`
-pub fn json(invariants: &[Invariant]) -> Value {
+pub(super) fn json(invariants: &[Invariant]) -> Value {
     let pairs = invariants.iter().map(|one| {
         let word = match &one.verdict {
             Ok(_) => "ok",
@@ -59,7 +59,10 @@ pub fn json(invariants: &[Invariant]) -> Value {
 ///
 /// # Errors
 /// When the API does not tell at all.
-pub async fn check(world: &World, screen: &Screen) -> anyhow::Result<(Vec<Invariant>, [Told; 2])> {
+pub(super) async fn check(
+    world: &World,
+    screen: &Screen,
+) -> anyhow::Result<(Vec<Invariant>, [Told; 2])> {
     screen.progress(|| "checking: the same webhooks once more");
     let duplicates = duplicates::change_nothing(world, screen).await;
     let told = Told::both(world).await?;
@@ -67,14 +70,32 @@ pub async fn check(world: &World, screen: &Screen) -> anyhow::Result<(Vec<Invari
     let invariants = vec![
         Invariant::of("jobs_final", process::jobs_final(world).await),
         Invariant::of("leases", process::leases(world).await),
-        Invariant::of("mirror_equals_stripe", mirror::equals_stripe(world, &told).await),
+        Invariant::of(
+            "mirror_equals_stripe",
+            mirror::equals_stripe(world, &told).await,
+        ),
         Invariant::of("events_applied", mirror::events_applied(world).await),
-        Invariant::of("members_follow_customers", mirror::members_follow(world, &told).await),
-        Invariant::of("entitlements_follow_subscriptions", access::follows(world, screen).await),
+        Invariant::of(
+            "members_follow_customers",
+            mirror::members_follow(world, &told).await,
+        ),
+        Invariant::of(
+            "entitlements_follow_subscriptions",
+            access::follows(world, screen).await,
+        ),
         Invariant::of("duplicates_change_nothing", duplicates),
-        Invariant::of("organizations_are_separate", access::separate(world, &told).await),
-        Invariant::of("webhooks_answered_quickly", process::webhooks_quick(world).await),
-        Invariant::of("schedules_declared", process::schedules_declared(world).await),
+        Invariant::of(
+            "organizations_are_separate",
+            access::separate(world, &told).await,
+        ),
+        Invariant::of(
+            "webhooks_answered_quickly",
+            process::webhooks_quick(world).await,
+        ),
+        Invariant::of(
+            "schedules_declared",
+            process::schedules_declared(world).await,
+        ),
         Invariant::of("healthy", process::healthy(world).await),
     ];
     Ok((invariants, told))

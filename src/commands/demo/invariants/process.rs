@@ -26,7 +26,10 @@ pub(super) async fn jobs_final(world: &World) -> anyhow::Result<String> {
         for state in ["available", "running", "retryable", "discarded"] {
             let count = number(&total[state])?;
             if count > 0 {
-                bail!("{count} jobs of organization {} are {state}", town.tenant.organization);
+                bail!(
+                    "{count} jobs of organization {} are {state}",
+                    town.tenant.organization
+                );
             }
         }
         ended += number(&total["completed"])? + number(&total["cancelled"])?;
@@ -76,7 +79,10 @@ pub(super) async fn schedules_declared(world: &World) -> anyhow::Result<String> 
     let count = same(registry.schedules().map(|schedule| schedule.name), names)?;
     for schedule in &schedules {
         if schedule["next_due"].is_null() {
-            bail!("schedule {} will never fire: {schedule}", text(schedule, "name"));
+            bail!(
+                "schedule {} will never fire: {schedule}",
+                text(schedule, "name")
+            );
         }
     }
     Ok(format!("{count} schedules"))
