@@ -1,5 +1,6 @@
 //! The shell of memberd: how it is reached and what it reaches.
 
+pub mod api;
 pub mod cli;
 pub mod commands;
 pub mod config;

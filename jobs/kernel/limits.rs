@@ -45,4 +45,4 @@ pub const STATEMENT_CACHE: usize = 512;
 pub const BULK_IDS_MAX: usize = 1_000;
 
 /// Jobs that one bulk request may match by a filter; they are changed in one transaction.
-pub const BULK_FILTER_JOBS_MAX: usize = 10_000;
+pub const BULK_FILTER_JOBS_MAX: i64 = 10_000;

@@ -162,15 +162,18 @@ pub async fn act_on_filter(
     organization: &str,
     action: Action,
     filter: &Filter<'_>,
-    expected: usize,
+    expected: i64,
     now: Timestamp,
-) -> Result<std::result::Result<BTreeMap<String, Acted>, usize>> {
-    let limit = i64::try_from(BULK_FILTER_JOBS_MAX + 1).unwrap_or(i64::MAX);
+) -> Result<std::result::Result<BTreeMap<String, Acted>, i64>> {
     let found: Vec<(String,)> = tx
-        .all(MATCHING_IDS, &filter.args(organization, now, None, limit))
+        .all(
+            MATCHING_IDS,
+            &filter.args(organization, now, None, BULK_FILTER_JOBS_MAX + 1),
+        )
         .await?;
-    if found.len() != expected || found.len() > BULK_FILTER_JOBS_MAX {
-        return Ok(Err(found.len()));
+    let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    if count != expected || count > BULK_FILTER_JOBS_MAX {
+        return Ok(Err(count));
     }
     let ids: Vec<String> = found.into_iter().map(|row| row.0).collect();
     act(tx, organization, action, &ids, now).await.map(Ok)

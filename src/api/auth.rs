@@ -1,0 +1,231 @@
+//! Who is asking: keys, and what they may do.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use memberd_jobs::{
+    access::{self, Key, KeyRow, Scope, Scopes},
+    kernel::{Timestamp, db},
+};
+
+use super::{
+    code::Code,
+    error::Problem,
+    limits::{KEY_CACHE_MAX, KEY_CACHE_TTL, KEY_TOUCH_INTERVAL},
+    state::ApiState,
+};
+
+/// The organization of the installation itself: only its keys see queues, schedules and nodes.
+pub const HOME_ORGANIZATION: &str = "default";
+
+/// The hash that an unknown key is compared with, so that it takes as long as a known one.
+const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The caller of a request, as its key says. The organization comes from here and from nowhere else.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `key_…`
+    pub key_id: String,
+    /// Whose rows the caller sees.
+    pub organization: String,
+    /// What the caller may do.
+    pub scopes: Scopes,
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Every key that works.
+    AnyKey,
+    /// Keys with a scope.
+    Scope(Scope),
+    /// Keys with a scope, of the organization [`HOME_ORGANIZATION`]: the route is about the whole installation.
+    Installation(Scope),
+}
+
+impl Gate {
+    /// The scope that is needed.
+    pub const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::AnyKey => None,
+            Self::Scope(scope) | Self::Installation(scope) => Some(scope),
+        }
+    }
+
+    /// Lets the request through, with its [`Caller`], or refuses it.
+    pub(super) async fn pass(self, mut request: Request, next: Next) -> Response {
+        let Some(state) = request.extensions().get::<ApiState>().cloned() else {
+            return Problem::internal(&"a gate without a state").into_response();
+        };
+        match self.admit(&state, request.headers()).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(problem) => problem.into_response(),
+        }
+    }
+
+    async fn admit(self, state: &ApiState, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let caller = authenticate(state, headers).await?;
+        if let Some(scope) = self.scope().filter(|scope| !caller.scopes.has(*scope)) {
+            return Err(Problem::new(
+                Code::InsufficientScope,
+                format!("this needs a key with the scope {scope}"),
+            ));
+        }
+        if matches!(self, Self::Installation(_)) && caller.organization != HOME_ORGANIZATION {
+            return Err(Problem::new(
+                Code::InsufficientScope,
+                format!(
+                    "this is about the whole installation and needs a key of the organization {HOME_ORGANIZATION}"
+                ),
+            ));
+        }
+        Ok(caller)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::internal(&"an endpoint that needs a caller has no gate"))
+    }
+}
+
+async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let key = bearer(headers)?;
+    let now = state.env.now();
+    let row = state.keys.find(&state.env.db, &key.id(), now).await?;
+    let hash = row.as_ref().map_or(NO_HASH, |row| &row.secret_hash);
+    if !key.matches(hash) {
+        return Err(refuse("unknown", "the key is unknown"));
+    }
+    let Some(row) = row else {
+        return Err(refuse("unknown", "the key is unknown"));
+    };
+    if row.revoked_at.is_some() {
+        return Err(refuse("revoked", "the key was revoked"));
+    }
+    if row.expires_at.is_some_and(|at| at <= now) {
+        return Err(refuse("expired", "the key has expired"));
+    }
+    note_use(state, &row, now);
+    Ok(Caller {
+        scopes: Scopes::stored(&row.scopes),
+        key_id: row.id,
+        organization: row.organization_id,
+    })
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Key, Problem> {
+    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
+        refuse(
+            "missing",
+            "this needs a key: send `Authorization: Bearer mbd_…`",
+        )
+    })?;
+    let text = header.to_str().unwrap_or_default();
+    let token = text
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let token = token.ok_or_else(|| {
+        refuse(
+            "malformed",
+            "the header Authorization must look like `Bearer mbd_…`",
+        )
+    })?;
+    Key::parse(token).map_err(|error| refuse("malformed", &error.to_string()))
+}
+
+fn refuse(reason: &'static str, detail: &str) -> Problem {
+    metrics::counter!("memberd_auth_failures_total", "reason" => reason).increment(1);
+    Problem::new(Code::Unauthorized, detail)
+}
+
+/// Writes down that the key was used, after the answer and at most once a minute.
+fn note_use(state: &ApiState, row: &KeyRow, now: Timestamp) {
+    if !state.keys.should_touch(row, now) {
+        return;
+    }
+    let (db, id) = (state.env.db.clone(), row.id.clone());
+    state.tasks.spawn(async move {
+        if let Err(error) = touch(&db, &id, now).await {
+            tracing::warn!(%error, key = id, "could not note that a key was used");
+        }
+    });
+}
+
+async fn touch(db: &db::Db, id: &str, now: Timestamp) -> db::Result<()> {
+    let mut tx = db.begin().await?;
+    access::touch_key(&mut tx, id, now).await?;
+    tx.commit().await
+}
+
+/// Keys read in the last second, so that not every request reads its key.
+#[derive(Debug, Default)]
+pub struct KeyCache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+struct Cached {
+    rows: HashMap<String, (Arc<KeyRow>, Timestamp)>,
+    touched: HashMap<String, Timestamp>,
+}
+
+impl KeyCache {
+    async fn find(&self, db: &db::Db, id: &str, now: Timestamp) -> Result<Option<KeyRow>, Problem> {
+        if let Some(row) = self.fresh(id, now) {
+            return Ok(Some((*row).clone()));
+        }
+        let row = access::find_key(db, id).await?;
+        if let Some(row) = &row {
+            let mut cached = self.lock();
+            if cached.rows.len() >= KEY_CACHE_MAX {
+                cached.rows.clear();
+            }
+            cached
+                .rows
+                .insert(id.to_owned(), (Arc::new(row.clone()), now));
+        }
+        Ok(row)
+    }
+
+    fn fresh(&self, id: &str, now: Timestamp) -> Option<Arc<KeyRow>> {
+        let cached = self.lock();
+        let (row, read_at) = cached.rows.get(id)?;
+        (now.since(*read_at) < KEY_CACHE_TTL && now >= *read_at).then(|| Arc::clone(row))
+    }
+
+    /// Forgets a key, so that its revocation works at once in this process.
+    pub fn forget(&self, id: &str) {
+        self.lock().rows.remove(id);
+    }
+
+    fn should_touch(&self, row: &KeyRow, now: Timestamp) -> bool {
+        let mut cached = self.lock();
+        let last = cached.touched.get(&row.id).copied().max(row.last_used_at);
+        if last.is_some_and(|last| now.since(last) < KEY_TOUCH_INTERVAL) {
+            return false;
+        }
+        if cached.touched.len() >= KEY_CACHE_MAX {
+            cached.touched.clear();
+        }
+        cached.touched.insert(row.id.clone(), now);
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cached> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

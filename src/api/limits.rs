@@ -1,0 +1,45 @@
+//! Every bound of the API that is not configuration.
+
+use std::time::Duration;
+
+/// Bytes of a request body unless configured otherwise.
+pub const BODY_BYTES_DEFAULT: usize = 256 * 1024;
+
+/// Time a request may take unless configured otherwise.
+pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Nested arrays and objects of a request body.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// Characters of a request id that a caller sends.
+pub const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// Bytes of one parameter in a path or a query.
+pub const PARAMETER_BYTES_MAX: usize = 500;
+
+/// Time a key's row is believed without looking again: how long a revoked key may still work on another node.
+pub const KEY_CACHE_TTL: Duration = Duration::from_secs(1);
+
+/// Keys remembered by one process.
+pub const KEY_CACHE_MAX: usize = 10_000;
+
+/// Pause between two notes that a key was used.
+pub const KEY_TOUCH_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Time the database has to prove that it can be written.
+pub const READY_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time an answer about readiness is believed, so that nobody can wear out the disk by asking.
+pub const READY_CACHE_TTL: Duration = Duration::from_secs(1);
+
+/// Silence after which the workers of this process count as stuck.
+pub const WORKER_SILENCE_MAX: Duration = Duration::from_mins(1);
+
+/// Seconds after which a caller that met an overloaded daemon should come back.
+pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Slots of a queue that people may set.
+pub const CONCURRENCY_MAX: i64 = 1_000;
+
+/// Distance of a job's priority from the normal one that people may set.
+pub const PRIORITY_SPAN: i64 = 100;

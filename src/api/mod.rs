@@ -1,0 +1,36 @@
+//! The control API over HTTP.
+//!
+//! One endpoint is one file below `v1`. Who may use it stands beside its route, in the `mod.rs` of its group. The
+//! layers around the router give each request an id, a time limit, metrics, and errors in one form.
+
+mod auth;
+mod code;
+mod decode;
+mod error;
+mod extract;
+mod guard;
+pub mod limits;
+mod observe;
+mod open;
+mod openapi;
+mod page;
+mod request_id;
+mod router;
+mod serve;
+mod state;
+#[cfg(test)]
+mod tests;
+mod v1;
+mod words;
+
+pub use auth::{Caller, Gate, HOME_ORGANIZATION, KeyCache};
+pub use code::Code;
+pub use error::{Answer, FieldError, Problem, errors_markdown};
+pub use extract::{Json, NoQuery, Path, Query, body};
+pub use openapi::{openapi, openapi_text};
+pub use page::{Cursor, Limit, List, Page};
+pub use request_id::{REQUEST_ID, RequestId};
+pub use router::{router, router_with};
+pub use serve::{ServeLimits, serve};
+pub use state::{ApiState, HttpLimits, Metrics, Readiness};
+pub use words::{Closed, QueueWord, ScopeWord, StateWord, Text, Whole, Word};

@@ -1,0 +1,194 @@
+//! The OpenAPI document: what the endpoints say about themselves, and what is true of all of them.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use axum::middleware::from_fn;
+use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{
+        Components, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
+        path::{Operation, PathItem},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        tag::TagBuilder,
+    },
+};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+use super::{auth::Gate, code::Code, error::ProblemBody, router, state::ApiState};
+
+/// The name of the security scheme.
+const KEY: &str = "key";
+
+const ABOUT: &str = "The control API of memberd.\n\n\
+    Every route below `/v1` needs `Authorization: Bearer mbd_…`; the organization comes from the key. Lists are pages, \
+    newest first, with `limit` and an opaque `cursor`. Times are RFC 3339 in UTC. Errors are `application/problem+json`, \
+    also for unknown paths, wrong methods and oversized bodies; their codes are a closed list. Unknown fields and \
+    unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent.";
+
+const GROUPS: [(&str, &str); 7] = [
+    ("open", "What needs no key."),
+    ("info", "About this installation and the key."),
+    ("jobs", "Units of work that survive a restart."),
+    ("queues", "The lanes jobs wait in."),
+    ("schedules", "Jobs that start by the clock."),
+    ("nodes", "The processes of this installation."),
+    ("keys", "Who may call the API."),
+];
+
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    let mut text = serde_json::to_string_pretty(&openapi()).unwrap_or_default();
+    text.push('\n');
+    text
+});
+
+/// The document.
+pub fn openapi() -> OpenApi {
+    let mut document = router::endpoints().into_openapi();
+    document.info = InfoBuilder::new()
+        .title("memberd")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("MIT OR Apache-2.0")
+                .identifier(Some("MIT OR Apache-2.0"))
+                .build(),
+        ))
+        .build();
+    document.tags = Some(
+        GROUPS
+            .map(|(name, about)| {
+                TagBuilder::new()
+                    .name(name)
+                    .description(Some(about))
+                    .build()
+            })
+            .to_vec(),
+    );
+    let components = document.components.get_or_insert_with(Components::new);
+    let mut schemas = Vec::new();
+    ProblemBody::schemas(&mut schemas);
+    schemas.push((
+        ProblemBody::name().into_owned(),
+        <ProblemBody as utoipa::PartialSchema>::schema(),
+    ));
+    components.schemas.extend(schemas);
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("mbd_<live|test>_<id>_<secret>_<checksum>")
+        .description(Some(
+            "A key of one organization, made with `memberd keys create` or `POST /v1/keys`.",
+        ))
+        .build();
+    components.add_security_scheme(KEY, SecurityScheme::Http(bearer));
+    document
+}
+
+/// The document as `docs/openapi.json` and `GET /openapi.json` have it.
+pub fn openapi_text() -> &'static str {
+    &TEXT
+}
+
+/// An endpoint below `/v1`: who may use it, and which codes it answers besides those that all share. In `codes`,
+/// `invalid_request` stands for its form with status 422.
+pub(super) fn gated(
+    gate: Gate,
+    codes: &[Code],
+    (schemas, mut paths, methods): UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        describe(operation, Some(gate), codes);
+    }
+    let layer = from_fn(move |request, next| gate.pass(request, next));
+    (schemas, paths, methods.route_layer(layer))
+}
+
+/// An endpoint that needs no key.
+pub(super) fn open(
+    codes: &[Code],
+    (schemas, mut paths, methods): UtoipaMethodRouter<ApiState>,
+) -> UtoipaMethodRouter<ApiState> {
+    for operation in paths.paths.values_mut().flat_map(operations) {
+        describe(operation, None, codes);
+    }
+    (schemas, paths, methods)
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.patch,
+    ]
+    .into_iter()
+    .filter_map(Option::as_mut)
+}
+
+fn describe(operation: &mut Operation, gate: Option<Gate>, codes: &[Code]) {
+    let mut errors: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+    let mut add = |status, code| errors.entry(status).or_default().push(code);
+    for code in codes {
+        match code {
+            Code::InvalidRequest => add(422, Code::InvalidRequest),
+            _ => add(code.status().as_u16(), *code),
+        }
+    }
+    for code in [
+        Code::InvalidRequest,
+        Code::UnknownField,
+        Code::Overloaded,
+        Code::Internal,
+    ] {
+        add(code.status().as_u16(), code);
+    }
+    if operation.request_body.is_some() {
+        add(400, Code::InvalidJson);
+        add(413, Code::PayloadTooLarge);
+        add(415, Code::InvalidRequest);
+    }
+    if let Some(gate) = gate {
+        add(401, Code::Unauthorized);
+        if gate.scope().is_some() {
+            add(403, Code::InsufficientScope);
+        }
+        let scopes: Vec<_> = gate.scope().iter().map(|scope| scope.as_str()).collect();
+        operation.security = Some(vec![SecurityRequirement::new(KEY, scopes)]);
+        let about = operation.description.get_or_insert_default();
+        about.push_str(&needs(gate));
+    }
+    for (status, codes) in errors {
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_string(), RefOr::T(problem(status, &codes)));
+    }
+}
+
+fn needs(gate: Gate) -> String {
+    match gate {
+        Gate::AnyKey => "\n\nAny key may use it.".to_owned(),
+        Gate::Scope(scope) => format!("\n\nNeeds the scope `{scope}`."),
+        Gate::Installation(scope) => {
+            format!("\n\nNeeds the scope `{scope}` and a key of the organization `default`.")
+        }
+    }
+}
+
+fn problem(status: u16, codes: &[Code]) -> utoipa::openapi::Response {
+    let words: Vec<_> = codes
+        .iter()
+        .map(|code| format!("`{}` ({})", code.as_str(), code.title()))
+        .collect();
+    let mut content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
+    if let Some(code) = codes.first() {
+        let mut problem = super::Problem::new(*code, code.about());
+        problem.status = axum::http::StatusCode::from_u16(status).unwrap_or_default();
+        let body = problem.body("req_01JAAAAAAAAAAAAAAAAAAAAAAA");
+        content.example = Some(serde_json::from_str(&body).unwrap_or_else(|_| json!({})));
+    }
+    ResponseBuilder::new()
+        .description(words.join(", "))
+        .content("application/problem+json", content)
+        .build()
+}

@@ -1,0 +1,10 @@
+//! The API as its callers meet it, through the whole router.
+
+mod access;
+mod contract;
+mod document;
+mod installation;
+mod jobs;
+mod open;
+mod server;
+mod support;

@@ -1,0 +1,77 @@
+//! `POST /v1/jobs`
+
+use axum::{extract::State, http::StatusCode};
+use memberd_jobs::kernel::{
+    Timestamp,
+    outbox::{self, NewJob, PRIORITY_NORMAL},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{Job, found};
+use crate::api::{
+    Answer, ApiState, Caller, Code, Json, NoQuery, Problem, Whole, decode::unknown,
+    limits::PRIORITY_SPAN,
+};
+
+/// A priority; lower runs first.
+type Priority = Whole<{ -PRIORITY_SPAN }, PRIORITY_SPAN>;
+
+/// A job to enqueue.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"kind": "housekeeping.prune_jobs", "args": {}}))]
+pub(super) struct NewJobBody {
+    /// What it does; `GET /v1/jobs/kinds` lists the kinds.
+    kind: String,
+    /// Its arguments, as the kind wants them.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    args: Map<String, Value>,
+    /// Lower runs first; 0 is normal.
+    #[schema(inline)]
+    priority: Option<Priority>,
+    /// Not before this moment.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    due_at: Option<Timestamp>,
+}
+
+/// Enqueue a job
+///
+/// The job exists when the answer arrives. Where the kind has a key and a job with the same key already waits, that
+/// one is answered with status 200.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs", operation_id = "create_job", request_body = NewJobBody,
+    responses(
+        (status = 201, description = "The new job.", body = Job),
+        (status = 200, description = "The job with the same key that already waits.", body = Job)))]
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: NoQuery,
+    Json(body): Json<NewJobBody>,
+) -> Answer<(StatusCode, Json<Job>)> {
+    let env = &state.env;
+    let def = state.registry.job(&body.kind).ok_or_else(|| {
+        let kinds: Vec<_> = state.registry.jobs().map(|def| def.kind).collect();
+        let detail = unknown(&body.kind, &kinds);
+        Problem::field(Code::InvalidRequest, "#/kind", detail).unprocessable()
+    })?;
+    let mut job = NewJob::from_def(def, &caller.organization, &Value::Object(body.args))
+        .map_err(|refused| {
+            Problem::field(Code::InvalidRequest, "#/args", refused.to_string()).unprocessable()
+        })?
+        .priority(body.priority.map_or(PRIORITY_NORMAL, |priority| priority.0));
+    if let Some(due_at) = body.due_at {
+        job = job.due(due_at);
+    }
+    let mut tx = env.db.begin().await?;
+    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
+    tx.commit().await?;
+    let status = if enqueued.folded {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok((status, Json(found(&state, &caller, &enqueued.id).await?)))
+}

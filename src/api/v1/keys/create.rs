@@ -1,0 +1,114 @@
+//! `POST /v1/keys`
+
+use axum::{extract::State, http::StatusCode};
+use memberd_jobs::{
+    access::{self, NAME_CHARS_MAX, NewKey, Scope, Scopes},
+    kernel::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, Ref, RefOr, schema::Schema},
+};
+
+use super::model::ApiKey;
+use crate::api::{Answer, ApiState, Caller, Code, Json, NoQuery, Problem, ScopeWord, Text};
+
+/// The name of a key.
+type Name = Text<NAME_CHARS_MAX>;
+
+/// A key to make.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "the website", "scopes": ["members:read"]}))]
+pub(super) struct NewKeyBody {
+    /// What it is for.
+    #[schema(inline)]
+    name: Name,
+    /// What it may do: at most what the key of this request may do.
+    #[schema(value_type = SomeScopes, inline)]
+    scopes: Vec<ScopeWord>,
+    /// From when on it does not work any more; without it the key works until it is revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// At least one scope.
+struct SomeScopes;
+
+impl PartialSchema for SomeScopes {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new()
+            .items(Ref::from_schema_name(ScopeWord::name()))
+            .min_items(Some(1))
+            .max_items(Some(Scope::ALL.len()))
+            .into()
+    }
+}
+
+impl ToSchema for SomeScopes {}
+
+/// A new key with its secret.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedKey {
+    #[serde(flatten)]
+    key: ApiKey,
+    /// The whole key. It is shown this once and cannot be had again.
+    #[schema(example = "mbd_live_4fGh28Xq_…")]
+    secret: String,
+}
+
+/// Make a key
+///
+/// The answer shows the secret, once. A key cannot make one that may do more than itself.
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "create_key", request_body = NewKeyBody,
+    responses((status = 201, description = "The key and its secret.", body = CreatedKey)))]
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: NoQuery,
+    Json(body): Json<NewKeyBody>,
+) -> Answer<(StatusCode, Json<CreatedKey>)> {
+    let env = &state.env;
+    let scopes: Scopes = body.scopes.iter().map(|word| word.0).collect();
+    check(&body, &scopes, &caller, env.now())?;
+    let settings = env.settings.organizations.get(&caller.organization);
+    let new = NewKey {
+        organization: &caller.organization,
+        name: &body.name.0,
+        scopes: &scopes,
+        expires_at: body.expires_at,
+        live: settings.is_some_and(|organization| organization.livemode),
+    };
+    let mut tx = env.db.begin().await?;
+    let (row, key) = access::create_key(&mut tx, env, &new).await?;
+    tx.commit().await?;
+    tracing::info!(key = row.id, by = caller.key_id, "a key was made");
+    let created = CreatedKey {
+        key: row.into(),
+        secret: key.reveal(),
+    };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller, now: Timestamp) -> Answer<()> {
+    if !(1..=Scope::ALL.len()).contains(&body.scopes.len()) {
+        return Err(Problem::field(
+            Code::InvalidRequest,
+            "#/scopes",
+            format!("1 to {} scopes are expected", Scope::ALL.len()),
+        ));
+    }
+    if let Some(scope) = scopes.beyond(&caller.scopes) {
+        return Err(Problem::field(
+            Code::InsufficientScope,
+            "#/scopes",
+            format!("your key lacks the scope {scope}, so it cannot give it"),
+        ));
+    }
+    if body.expires_at.is_some_and(|at| at <= now) {
+        let detail = "this moment has passed: name one in the future, or leave it out";
+        return Err(Problem::field(Code::InvalidRequest, "#/expires_at", detail).unprocessable());
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! A key as the API shows it: everything but its secret.
+
+use memberd_jobs::{
+    access::{KeyRow, Scopes},
+    kernel::Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::{ScopeWord, Word};
+
+/// A key.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ApiKey {
+    /// Its id; the middle of the key's text.
+    #[schema(example = "key_4fGh28Xq")]
+    id: String,
+    /// What it is for.
+    #[schema(example = "the website")]
+    name: String,
+    /// The last four characters of its secret.
+    #[schema(example = "x7Qe")]
+    last4: String,
+    /// What it may do.
+    scopes: Vec<ScopeWord>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// From when on it does not work any more.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+}
+
+impl From<KeyRow> for ApiKey {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            scopes: Scopes::stored(&row.scopes).iter().map(Word).collect(),
+            id: row.id,
+            name: row.name,
+            last4: row.last4,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+            last_used_at: row.last_used_at,
+        }
+    }
+}

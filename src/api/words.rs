@@ -1,0 +1,178 @@
+//! Values with bounds: words of closed lists, whole numbers, short texts. Each carries its own schema, made from the
+//! constants that it checks, so that the description cannot drift from the code.
+
+use std::borrow::Cow;
+
+use memberd_jobs::{
+    access::Scope,
+    kernel::queue::{Queue, admin::JobState},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
+};
+
+use super::decode::unknown;
+
+/// A closed list of words.
+pub trait Closed: Copy + Send + Sync + 'static {
+    /// The name of the list's schema.
+    const NAME: &'static str;
+    /// What the words are, for people.
+    const ABOUT: &'static str;
+    /// All of them.
+    const ALL: &'static [Self];
+    /// The word.
+    fn word(self) -> &'static str;
+}
+
+/// One of a closed list of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<T>(pub T);
+
+/// The state of a job.
+pub type StateWord = Word<JobState>;
+/// The name of a queue.
+pub type QueueWord = Word<Queue>;
+/// A scope.
+pub type ScopeWord = Word<Scope>;
+
+impl Closed for JobState {
+    const NAME: &'static str = "JobState";
+    const ABOUT: &'static str = "Where a job is in its life. `scheduled`, `available` and `retryable` wait; \
+        `completed`, `cancelled` and `discarded` are final.";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Closed for Queue {
+    const NAME: &'static str = "QueueName";
+    const ABOUT: &'static str = "A lane: jobs of one queue never wait behind those of another.";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Closed for Scope {
+    const NAME: &'static str = "Scope";
+    const ABOUT: &'static str = "The permission to use one group of routes.";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl<T: Closed> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.word())
+    }
+}
+
+impl<'de, T: Closed> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let found = T::ALL.iter().find(|item| item.word() == text);
+        found.copied().map(Self).ok_or_else(|| {
+            let words: Vec<_> = T::ALL.iter().map(|item| item.word()).collect();
+            D::Error::custom(unknown(&text, &words))
+        })
+    }
+}
+
+impl<T: Closed> PartialSchema for Word<T> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(T::ABOUT))
+            .enum_values(Some(T::ALL.iter().map(|item| item.word())))
+            .into()
+    }
+}
+
+impl<T: Closed> ToSchema for Word<T> {
+    fn name() -> Cow<'static, str> {
+        T::NAME.into()
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Whole<const MIN: i64, const MAX: i64>(pub i64);
+
+impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        if (MIN..=MAX).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(D::Error::custom(format!(
+                "{number} is not from {MIN} to {MAX}"
+            )))
+        }
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> PartialSchema for Whole<MIN, MAX> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(MIN))
+            .maximum(Some(MAX))
+            .into()
+    }
+}
+
+impl<const MIN: i64, const MAX: i64> ToSchema for Whole<MIN, MAX> {
+    fn name() -> Cow<'static, str> {
+        format!("Whole.{MIN}.{MAX}").into()
+    }
+}
+
+/// A text of one to `MAX` characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Text<const MAX: usize>(pub String);
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if (1..=MAX).contains(&text.chars().count()) {
+            Ok(Self(text))
+        } else {
+            Err(D::Error::custom(format!(
+                "a text of 1 to {MAX} characters is expected"
+            )))
+        }
+    }
+}
+
+impl<const MAX: usize> PartialSchema for Text<MAX> {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(MAX))
+            .into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for Text<MAX> {
+    fn name() -> Cow<'static, str> {
+        format!("Text.{MAX}").into()
+    }
+}
+
+/// Reads a field that must be there but may be null.
+pub(super) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer)
+}
