@@ -47,14 +47,15 @@ impl Screen {
         self.clear();
         if !self.quiet {
             // Nobody is left to tell that standard output is closed.
-            let _closed = writeln!(stdout(), "{line}");
+            let _closed = stdout().write_all(format!("{line}\n").as_bytes());
+            let _closed = stdout().flush();
         }
     }
 
     /// Tells a line beside the story: what is going on, or wrong. Also when quiet.
     pub(super) fn note(&self, line: impl Display) {
         self.clear();
-        let _closed = writeln!(stderr(), "{line}");
+        let _closed = stderr().write_all(format!("{line}\n").as_bytes());
     }
 
     /// Shows how far something is. The text is made only when it is shown.
