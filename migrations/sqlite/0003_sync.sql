@@ -21,6 +21,7 @@ CREATE TABLE stripe_events (
     PRIMARY KEY (organization_id, id)
 ) STRICT;
 CREATE INDEX stripe_events_new ON stripe_events (organization_id, object_type, object_id) WHERE state = 'new';
+CREATE INDEX stripe_events_failed ON stripe_events (organization_id, object_id) WHERE state = 'failed';
 CREATE INDEX stripe_events_received ON stripe_events (organization_id, received_at, id);
 
 CREATE TABLE stripe_objects (

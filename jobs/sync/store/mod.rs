@@ -5,4 +5,5 @@ pub mod events;
 pub mod facts;
 pub mod objects;
 pub mod projections;
+pub mod read;
 pub mod status;

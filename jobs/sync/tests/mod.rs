@@ -1,6 +1,7 @@
 //! The mirror's promises, on both databases.
 
 mod order;
+mod read;
 mod receive;
 mod shapes;
 mod walk;

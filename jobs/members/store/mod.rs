@@ -1,5 +1,9 @@
 //! The tables `members` and `member_keys`.
 
+mod read;
+
+pub use read::{Filter, KeyRow, MemberRow, TierFilter, get, keys_of, list, resolve};
+
 use super::model::{BillingStatus, NewMember, normalize_email};
 use crate::{
     args,

@@ -1,5 +1,11 @@
 //! The tables `entitlements` and `tiers`.
 
+mod read;
+
+pub use read::{
+    EntitlementRow, TierEdit, TierRow, default_tier, edit_tier, of_members, tier, tiers,
+};
+
 use super::model::{Changes, Present, ProductFacts, Wanted};
 use crate::{
     args,

@@ -1,0 +1,162 @@
+//! What people read of members.
+
+use crate::{
+    args,
+    kernel::{
+        Timestamp,
+        db::{Db, Result, Sql},
+    },
+};
+
+/// A member as people see her.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct MemberRow {
+    /// `mem_…`
+    pub id: String,
+    /// Address as given.
+    pub email: Option<String>,
+    /// Whether she proved that it is hers.
+    pub email_verified: bool,
+    /// Display name.
+    pub name: Option<String>,
+    /// Free keys and values, as a JSON object.
+    pub meta: String,
+    /// [`crate::members::BillingStatus`] as its word.
+    pub status: String,
+    /// The tier she pays for; `None` is the organization's default tier.
+    pub tier_id: Option<String>,
+    /// When she joined.
+    pub joined_at: Timestamp,
+    /// When she became known here.
+    pub created_at: Timestamp,
+    /// When her row last changed.
+    pub updated_at: Timestamp,
+    /// Since when she is archived.
+    pub archived_at: Option<Timestamp>,
+    /// Since when she is deleted.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// How another system calls a member.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct KeyRow {
+    /// The member.
+    pub member_id: String,
+    /// The other system, such as `stripe`.
+    pub provider: String,
+    /// Her id there.
+    pub external_id: String,
+}
+
+/// Which tier members should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierFilter<'a> {
+    /// The tier's id.
+    pub id: &'a str,
+    /// It is the organization's default tier, so members without a paid tier have it too.
+    pub is_default: bool,
+}
+
+/// Which members to list. What is `None` does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter<'a> {
+    /// The address, normalized.
+    pub email: Option<&'a str>,
+    /// Provider and external id of a foreign key.
+    pub foreign_key: Option<(&'a str, &'a str)>,
+    /// The tier.
+    pub tier: Option<TierFilter<'a>>,
+    /// Billing status.
+    pub status: Option<&'a str>,
+    /// Joined at this moment or later.
+    pub joined_after: Option<Timestamp>,
+    /// Also the deleted ones.
+    pub include_deleted: bool,
+}
+
+macro_rules! columns {
+    ($rest:literal) => {
+        concat!(
+            "SELECT m.id, m.email, m.email_verified, m.name, m.meta, m.status, m.tier_id, m.joined_at,
+                m.created_at, m.updated_at, m.archived_at, m.deleted_at FROM members AS m ",
+            $rest
+        )
+    };
+}
+
+const LIST: Sql = Sql::both(columns!(
+    "WHERE m.organization_id = $1
+       AND (CAST($2 AS TEXT) IS NULL OR m.id < $2)
+       AND (CAST($3 AS TEXT) IS NULL OR m.email_normalized = $3)
+       AND (CAST($4 AS TEXT) IS NULL OR m.id IN (
+            SELECT k.member_id FROM member_keys AS k
+            WHERE k.organization_id = $1 AND k.provider = $4 AND k.external_id = $5))
+       AND (CAST($6 AS TEXT) IS NULL OR m.tier_id = $6 OR ($7 AND m.tier_id IS NULL))
+       AND (CAST($8 AS TEXT) IS NULL OR m.status = $8)
+       AND (CAST($9 AS BIGINT) IS NULL OR m.joined_at >= $9)
+       AND ($10 OR m.deleted_at IS NULL)
+     ORDER BY m.id DESC LIMIT $11"
+));
+const GET: Sql = Sql::both(columns!("WHERE m.organization_id = $1 AND m.id = $2"));
+const BY_KEY: Sql = Sql::both(
+    "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
+);
+const KEYS_OF: Sql = Sql::split(
+    "SELECT member_id, provider, external_id FROM member_keys
+     WHERE organization_id = $1 AND member_id IN (SELECT value FROM json_each($2))
+     ORDER BY member_id, provider, external_id",
+    "SELECT member_id, provider, external_id FROM member_keys
+     WHERE organization_id = $1 AND member_id IN (SELECT jsonb_array_elements_text($2::jsonb))
+     ORDER BY member_id, provider, external_id",
+);
+
+/// Members of an organization, newest first, those with ids below `before`.
+pub async fn list(
+    db: &Db,
+    organization: &str,
+    filter: &Filter<'_>,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<MemberRow>> {
+    let (provider, external_id) = filter.foreign_key.unzip();
+    db.all(
+        LIST,
+        args![
+            organization,
+            before,
+            filter.email,
+            provider,
+            external_id,
+            filter.tier.map(|tier| tier.id),
+            filter.tier.is_some_and(|tier| tier.is_default),
+            filter.status,
+            filter.joined_after,
+            filter.include_deleted,
+            limit
+        ],
+    )
+    .await
+}
+
+/// One member, also a deleted one.
+pub async fn get(db: &Db, organization: &str, id: &str) -> Result<Option<MemberRow>> {
+    db.optional(GET, args![organization, id]).await
+}
+
+/// The member's id behind what a path says: an id stays as it is, `ext:<provider>:<id>` is looked up.
+pub async fn resolve(db: &Db, organization: &str, word: &str) -> Result<Option<String>> {
+    let Some((provider, external_id)) =
+        word.strip_prefix("ext:").and_then(|rest| rest.split_once(':'))
+    else {
+        return Ok(Some(word.to_owned()));
+    };
+    let row: Option<(String,)> =
+        db.optional(BY_KEY, args![organization, provider, external_id]).await?;
+    Ok(row.map(|row| row.0))
+}
+
+/// The foreign keys of several members.
+pub async fn keys_of(db: &Db, organization: &str, members: &[String]) -> Result<Vec<KeyRow>> {
+    let ids = serde_json::Value::from(members).to_string();
+    db.all(KEYS_OF, args![organization, ids]).await
+}

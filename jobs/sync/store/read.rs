@@ -1,0 +1,294 @@
+//! What people read of the mirror.
+
+use crate::{
+    args,
+    kernel::{
+        Timestamp,
+        db::{Db, Result, Sql},
+    },
+};
+
+/// A subscription as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct SubscriptionRow {
+    /// `sub_…`
+    pub id: String,
+    /// `cus_…`
+    pub customer_id: String,
+    /// The member behind the customer, once it is linked.
+    pub member_id: Option<String>,
+    /// Stripe's status, whatever word it is.
+    pub status: String,
+    /// `charge_automatically` or `send_invoice`.
+    pub collection_method: Option<String>,
+    /// Currency code.
+    pub currency: Option<String>,
+    /// When it started.
+    pub start_date: Option<Timestamp>,
+    /// When the trial began.
+    pub trial_start: Option<Timestamp>,
+    /// When the trial ends or ended.
+    pub trial_end: Option<Timestamp>,
+    /// Start of the present period.
+    pub current_period_start: Option<Timestamp>,
+    /// End of the present period.
+    pub current_period_end: Option<Timestamp>,
+    /// When it will be cancelled.
+    pub cancel_at: Option<Timestamp>,
+    /// Whether it ends with the present period.
+    pub cancel_at_period_end: bool,
+    /// When the cancellation was asked for.
+    pub canceled_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// `behavior` of `pause_collection`, if collection is paused.
+    pub pause_behavior: Option<String>,
+    /// `in_…`
+    pub latest_invoice_id: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// An item of a subscription as people see it.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct ItemRow {
+    /// The subscription.
+    pub subscription_id: String,
+    /// `si_…`
+    pub id: String,
+    /// `price_…`
+    pub price_id: String,
+    /// `prod_…`
+    pub product_id: String,
+    /// Units.
+    pub quantity: i64,
+    /// Currency code.
+    pub currency: Option<String>,
+    /// Minor units for one interval; `None` when Stripe computes it.
+    pub unit_amount: Option<i64>,
+    /// `day`, `week`, `month` or `year`.
+    pub recurring_interval: Option<String>,
+    /// Intervals between two charges.
+    pub recurring_interval_count: Option<i64>,
+}
+
+/// An invoice as people see it. Amounts are minor units.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct InvoiceRow {
+    /// `in_…`
+    pub id: String,
+    /// `cus_…`
+    pub customer_id: Option<String>,
+    /// The member behind the customer, once it is linked.
+    pub member_id: Option<String>,
+    /// `sub_…`
+    pub subscription_id: Option<String>,
+    /// Its number for people.
+    pub number: Option<String>,
+    /// `draft`, `open`, `paid`, `uncollectible` or `void`.
+    pub status: Option<String>,
+    /// Currency code.
+    pub currency: String,
+    /// Tax included.
+    pub total: i64,
+    /// To be paid in all.
+    pub amount_due: i64,
+    /// Paid so far.
+    pub amount_paid: i64,
+    /// Still open.
+    pub amount_remaining: i64,
+    /// Attempts to collect it.
+    pub attempt_count: i64,
+    /// When it is due, if it is sent.
+    pub due_date: Option<Timestamp>,
+    /// When it was paid.
+    pub paid_at: Option<Timestamp>,
+    /// Its page at Stripe.
+    pub hosted_invoice_url: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A received event as people see it; never its body.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct EventRow {
+    /// `evt_…`
+    pub id: String,
+    /// Its type, such as `invoice.paid`.
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    /// Stripe's word for the object it is about.
+    pub object_type: Option<String>,
+    /// The object's id.
+    pub object_id: Option<String>,
+    /// `new`, `applied`, `ignored`, `wrong_mode`, `foreign` or `failed`.
+    pub state: String,
+    /// `webhook` or `poll`.
+    pub source: String,
+    /// The connected account it came from; empty for our own.
+    pub account: String,
+    /// Whether it is of live mode.
+    pub livemode: bool,
+    /// The API version it was rendered in.
+    pub api_version: Option<String>,
+    /// When it happened at Stripe.
+    pub created_at: Timestamp,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// When it was acted on.
+    pub applied_at: Option<Timestamp>,
+    /// Why nothing came of it.
+    pub error: Option<String>,
+}
+
+/// What the mirror knows of one of a member's customers.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct CustomerSync {
+    /// `cus_…`
+    pub id: String,
+    /// How the customer was linked: metadata, `foreign_key`, email, created or `email_taken`.
+    pub link: String,
+    /// Stripe's time at which the customer was last known to be true.
+    pub as_of: Option<Timestamp>,
+    /// Whether Stripe has deleted it.
+    pub deleted: bool,
+    /// Events about the customer, its subscriptions and invoices that nothing came of yet.
+    pub pending_events: i64,
+    /// Those of them that failed.
+    pub failed_events: i64,
+}
+
+/// A position in a list of the mirror: what was created at this time with this id came last.
+pub type Before<'a> = (Timestamp, &'a str);
+
+const SUBSCRIPTIONS: Sql = Sql::both(
+    "SELECT s.id, s.customer_id, c.member_id, s.status, s.collection_method, s.currency, s.start_date, s.trial_start,
+        s.trial_end, s.current_period_start, s.current_period_end, s.cancel_at, s.cancel_at_period_end, s.canceled_at,
+        s.ended_at, s.pause_behavior, s.latest_invoice_id, s.created_at
+     FROM subscriptions AS s
+     LEFT JOIN customers AS c ON c.organization_id = s.organization_id AND c.id = s.customer_id
+     WHERE s.organization_id = $1 AND NOT s.deleted
+       AND (CAST($2 AS TEXT) IS NULL OR s.id = $2)
+       AND (CAST($3 AS TEXT) IS NULL OR c.member_id = $3)
+       AND (CAST($4 AS TEXT) IS NULL OR s.status = $4)
+       AND (CAST($5 AS BIGINT) IS NULL OR (s.created_at, s.id) < ($5, $6))
+     ORDER BY s.created_at DESC, s.id DESC LIMIT $7",
+);
+const ITEMS: Sql = Sql::split(
+    "SELECT subscription_id, id, price_id, product_id, quantity, currency, unit_amount, recurring_interval,
+        recurring_interval_count
+     FROM subscription_items WHERE organization_id = $1 AND subscription_id IN (SELECT value FROM json_each($2))
+     ORDER BY subscription_id, id",
+    "SELECT subscription_id, id, price_id, product_id, quantity, currency, unit_amount, recurring_interval,
+        recurring_interval_count
+     FROM subscription_items
+     WHERE organization_id = $1 AND subscription_id IN (SELECT jsonb_array_elements_text($2::jsonb))
+     ORDER BY subscription_id, id",
+);
+const INVOICES: Sql = Sql::both(
+    "SELECT i.id, i.customer_id, c.member_id, i.subscription_id, i.number, i.status, i.currency, i.total,
+        i.amount_due, i.amount_paid, i.amount_remaining, i.attempt_count, i.due_date, i.paid_at,
+        i.hosted_invoice_url, i.created_at
+     FROM invoices AS i
+     LEFT JOIN customers AS c ON c.organization_id = i.organization_id AND c.id = i.customer_id
+     WHERE i.organization_id = $1 AND NOT i.deleted
+       AND (CAST($2 AS TEXT) IS NULL OR c.member_id = $2)
+       AND (CAST($3 AS TEXT) IS NULL OR i.status = $3)
+       AND (CAST($4 AS TEXT) IS NULL OR i.subscription_id = $4)
+       AND (CAST($5 AS BIGINT) IS NULL OR (i.created_at, i.id) < ($5, $6))
+     ORDER BY i.created_at DESC, i.id DESC LIMIT $7",
+);
+const EVENTS: Sql = Sql::both(
+    "SELECT id, type, object_type, object_id, state, source, account, livemode, api_version, created_at, received_at,
+        applied_at, error
+     FROM stripe_events WHERE organization_id = $1
+       AND (CAST($2 AS TEXT) IS NULL OR id = $2)
+       AND (CAST($3 AS TEXT) IS NULL OR state = $3)
+       AND (CAST($4 AS TEXT) IS NULL OR type = $4)
+       AND (CAST($5 AS TEXT) IS NULL OR object_id = $5)
+       AND (CAST($6 AS BIGINT) IS NULL OR (received_at, id) < ($6, $7))
+     ORDER BY received_at DESC, id DESC LIMIT $8",
+);
+const CUSTOMERS_OF: Sql = Sql::both(
+    "SELECT c.id, c.link, c.deleted,
+        (SELECT max(o.as_of) FROM stripe_objects AS o
+         WHERE o.organization_id = c.organization_id AND o.type = 'customer' AND o.id = c.id) AS as_of,
+        (SELECT count(*) FROM stripe_events AS e WHERE e.organization_id = c.organization_id AND e.state = 'new'
+         AND (e.object_id = c.id
+              OR e.object_id IN (SELECT s.id FROM subscriptions AS s
+                                 WHERE s.organization_id = c.organization_id AND s.customer_id = c.id)
+              OR e.object_id IN (SELECT i.id FROM invoices AS i
+                                 WHERE i.organization_id = c.organization_id AND i.customer_id = c.id))
+        ) AS pending_events,
+        (SELECT count(*) FROM stripe_events AS e WHERE e.organization_id = c.organization_id AND e.state = 'failed'
+         AND (e.object_id = c.id
+              OR e.object_id IN (SELECT s.id FROM subscriptions AS s
+                                 WHERE s.organization_id = c.organization_id AND s.customer_id = c.id))
+        ) AS failed_events
+     FROM customers AS c WHERE c.organization_id = $1 AND c.member_id = $2 ORDER BY c.id",
+);
+
+/// Subscriptions, newest first; `id`, `member` and `status` narrow the list.
+pub async fn subscriptions(
+    db: &Db,
+    organization: &str,
+    id: Option<&str>,
+    member: Option<&str>,
+    status: Option<&str>,
+    before: Option<Before<'_>>,
+    limit: i64,
+) -> Result<Vec<SubscriptionRow>> {
+    let (time, last) = before.unzip();
+    db.all(SUBSCRIPTIONS, args![organization, id, member, status, time, last, limit]).await
+}
+
+/// The items of several subscriptions.
+pub async fn items(db: &Db, organization: &str, subscriptions: &[String]) -> Result<Vec<ItemRow>> {
+    let ids = serde_json::Value::from(subscriptions).to_string();
+    db.all(ITEMS, args![organization, ids]).await
+}
+
+/// Invoices, newest first; `member`, `status` and `subscription` narrow the list.
+pub async fn invoices(
+    db: &Db,
+    organization: &str,
+    member: Option<&str>,
+    status: Option<&str>,
+    subscription: Option<&str>,
+    before: Option<Before<'_>>,
+    limit: i64,
+) -> Result<Vec<InvoiceRow>> {
+    let (time, last) = before.unzip();
+    db.all(INVOICES, args![organization, member, status, subscription, time, last, limit]).await
+}
+
+/// Which received events to list. What is `None` does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter<'a> {
+    /// The event's id.
+    pub id: Option<&'a str>,
+    /// Its state.
+    pub state: Option<&'a str>,
+    /// Its type.
+    pub kind: Option<&'a str>,
+    /// The id of the object it is about.
+    pub object_id: Option<&'a str>,
+}
+
+/// Received events, the latest first.
+pub async fn events(
+    db: &Db,
+    organization: &str,
+    filter: &EventFilter<'_>,
+    before: Option<Before<'_>>,
+    limit: i64,
+) -> Result<Vec<EventRow>> {
+    let (time, last) = before.unzip();
+    let EventFilter { id, state, kind, object_id } = *filter;
+    db.all(EVENTS, args![organization, id, state, kind, object_id, time, last, limit]).await
+}
+
+/// How far the mirror knows each of a member's customers.
+pub async fn customers_of(db: &Db, organization: &str, member: &str) -> Result<Vec<CustomerSync>> {
+    db.all(CUSTOMERS_OF, args![organization, member]).await
+}

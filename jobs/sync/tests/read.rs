@@ -1,0 +1,120 @@
+//! What people read, on both databases.
+
+use serde_json::json;
+
+use super::{customer, event, invoice, product, receive, registry, subscription};
+use crate::{
+    both,
+    entitlements::store as entitlements,
+    kernel::Timestamp,
+    members::store::{self as members, Filter, TierFilter},
+    sync::store::read::{self, EventFilter},
+    testing::TestDb,
+};
+
+/// Three customers; the first two subscribe to `prod_a`, the second of them in vain.
+async fn fill(db: &TestDb) {
+    let mut objects = vec![product("prod_a", false), product("prod_free", true)];
+    for (number, status) in [(1, "active"), (2, "incomplete"), (3, "")] {
+        let (id, sub) = (format!("cus_{number}"), format!("sub_{number}"));
+        objects.push(customer(&id));
+        if !status.is_empty() {
+            objects.push(subscription(&sub, &id, "prod_a", status));
+            objects.push(invoice(&format!("in_{number}"), &id, &sub, "paid"));
+        }
+    }
+    for (number, object) in objects.iter().enumerate() {
+        db.stripe.put(object);
+        receive(db, &event(&format!("evt_{number}"), "any.change", object)).await;
+        db.drain(&registry()).await;
+        db.advance(std::time::Duration::from_secs(1));
+    }
+}
+
+async fn listed(db: &TestDb, filter: Filter<'_>) -> Vec<String> {
+    let rows = members::list(&db.env.db, "default", &filter, None, 10).await.unwrap();
+    rows.into_iter().map(|row| row.email.unwrap_or_default()).collect()
+}
+
+both! {
+    async fn members_are_found_by_every_filter(db: TestDb) {
+        fill(&db).await;
+        let all = ["cus_3@example.com", "cus_2@example.com", "cus_1@example.com"];
+        assert_eq!(listed(&db, Filter::default()).await, all);
+        let email = Filter { email: Some("cus_2@example.com"), ..Filter::default() };
+        assert_eq!(listed(&db, email).await, all[1..2]);
+        let key = Filter { foreign_key: Some(("stripe", "cus_3")), ..Filter::default() };
+        assert_eq!(listed(&db, key).await, all[..1]);
+        let status = Filter { status: Some("active"), ..Filter::default() };
+        assert_eq!(listed(&db, status).await, all[2..]);
+        let paid = TierFilter { id: "prod_a", is_default: false };
+        assert_eq!(listed(&db, Filter { tier: Some(paid), ..Filter::default() }).await, all[2..]);
+        let free = TierFilter { id: "prod_free", is_default: true };
+        assert_eq!(listed(&db, Filter { tier: Some(free), ..Filter::default() }).await, all[..2]);
+        let late = Filter { joined_after: Some(Timestamp::from_seconds(1_760_000_001)), ..Filter::default() };
+        assert!(listed(&db, late).await.is_empty());
+        let first = members::list(&db.env.db, "default", &Filter::default(), None, 2).await.unwrap();
+        let rest =
+            members::list(&db.env.db, "default", &Filter::default(), Some(&first[1].id), 2).await.unwrap();
+        assert_eq!((first.len(), rest.len()), (2, 1));
+        assert!(members::list(&db.env.db, "other", &Filter::default(), None, 2).await.unwrap().is_empty());
+    }
+
+    async fn one_member_is_read_with_all_that_belongs_to_her(db: TestDb) {
+        fill(&db).await;
+        let env = &db.env;
+        let id = members::resolve(&env.db, "default", "ext:stripe:cus_1").await.unwrap().unwrap();
+        assert_eq!(members::resolve(&env.db, "other", "ext:stripe:cus_1").await.unwrap(), None);
+        assert_eq!(members::get(&env.db, "other", &id).await.unwrap(), None);
+        let member = members::get(&env.db, "default", &id).await.unwrap().unwrap();
+        assert_eq!((member.status.as_str(), member.tier_id.as_deref()), ("active", Some("prod_a")));
+        let ids = [id.clone()];
+        assert_eq!(members::keys_of(&env.db, "default", &ids).await.unwrap()[0].external_id, "cus_1");
+        let rows = entitlements::of_members(&env.db, "default", &ids).await.unwrap();
+        assert_eq!((rows.len(), rows[0].product_name.as_deref()), (1, Some("Tier prod_a")));
+        assert!(rows[0].is_active(env.now()) && !rows[0].is_active(Timestamp(0)));
+        let synced = read::customers_of(&env.db, "default", &id).await.unwrap();
+        assert_eq!((synced[0].pending_events, synced[0].failed_events, synced[0].deleted), (0, 0, false));
+        receive(&db, &event("evt_late", "any.change", &subscription("sub_1", "cus_1", "prod_a", "active"))).await;
+        assert_eq!(read::customers_of(&env.db, "default", &id).await.unwrap()[0].pending_events, 1);
+    }
+
+    async fn the_mirror_is_listed_newest_first_and_in_pages(db: TestDb) {
+        fill(&db).await;
+        let (env, org) = (&db.env, "default");
+        let subs = read::subscriptions(&env.db, org, None, None, None, None, 10).await.unwrap();
+        assert_eq!(subs.iter().map(|sub| sub.id.as_str()).collect::<Vec<_>>(), ["sub_2", "sub_1"]);
+        assert!(subs.iter().all(|sub| sub.member_id.is_some()));
+        let before = Some((subs[0].created_at, subs[0].id.as_str()));
+        let rest = read::subscriptions(&env.db, org, None, None, None, before, 10).await.unwrap();
+        assert_eq!(rest[0].id, "sub_1");
+        let one = read::subscriptions(&env.db, org, Some("sub_2"), None, Some("incomplete"), None, 1).await.unwrap();
+        assert_eq!(one.len(), 1);
+        assert_eq!(read::items(&env.db, org, &["sub_1".to_owned()]).await.unwrap()[0].unit_amount, Some(999));
+        let member = subs[1].member_id.as_deref();
+        let invoices = read::invoices(&env.db, org, member, Some("paid"), Some("sub_1"), None, 10).await.unwrap();
+        assert_eq!((invoices.len(), invoices[0].amount_paid), (1, 999));
+        let filter = EventFilter { state: Some("applied"), object_id: Some("sub_1"), ..EventFilter::default() };
+        let events = read::events(&env.db, org, &filter, None, 10).await.unwrap();
+        assert_eq!((events.len(), events[0].kind.as_str()), (1, "any.change"));
+        let all = read::events(&env.db, org, &EventFilter::default(), None, 3).await.unwrap();
+        let next = Some((all[2].received_at, all[2].id.as_str()));
+        assert_eq!(read::events(&env.db, org, &EventFilter::default(), next, 10).await.unwrap().len(), 6);
+    }
+
+    async fn tiers_are_edited_here(db: TestDb) {
+        fill(&db).await;
+        let (env, org) = (&db.env, "default");
+        assert_eq!(entitlements::default_tier(&env.db, org).await.unwrap().as_deref(), Some("prod_free"));
+        let edit = entitlements::TierEdit { is_default: Some(true), benefits: Some(vec!["Ours".to_owned()]) };
+        let mut tx = env.db.begin().await.unwrap();
+        assert!(entitlements::edit_tier(&mut tx, org, "prod_a", &edit, env.now()).await.unwrap());
+        assert!(!entitlements::edit_tier(&mut tx, org, "prod_none", &edit, env.now()).await.unwrap());
+        tx.commit().await.unwrap();
+        let tier = entitlements::tier(&env.db, org, "prod_a").await.unwrap().unwrap();
+        assert!(tier.is_default && tier.edited_at.is_some());
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&tier.benefits).unwrap(), json!(["Ours"]));
+        let all = entitlements::tiers(&env.db, org, None, 10).await.unwrap();
+        assert_eq!(all.iter().filter(|tier| tier.is_default).count(), 1);
+    }
+}
