@@ -18,7 +18,7 @@ use super::{
     outage::{Outage, took_too_long},
     table::{Claim, Table},
 };
-use crate::runtime::health::Readiness;
+use crate::api::Readiness;
 
 /// A lease is renewed this many times before it ends.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -79,7 +79,7 @@ impl Leases {
             match done {
                 Ok(()) => {
                     self.outage.over(WHO);
-                    self.readiness.beat(self.env.now());
+                    self.readiness.workers_beat(self.env.now());
                     if due {
                         renewed = Some(Instant::now());
                     }

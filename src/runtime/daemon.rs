@@ -8,12 +8,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    health::Readiness,
-    http::{self, HttpState},
-    telemetry, wiring,
-};
+use super::{http, telemetry, wiring};
 use crate::{
+    api::{self, Readiness},
     config::{Config, Role},
     queue,
 };
@@ -34,17 +31,15 @@ pub async fn run(
     let tracker = TaskTracker::new();
     if config.node.roles.contains(&Role::Api) {
         let listener = listen(config).await?;
-        let state = HttpState {
-            env: env.clone(),
-            readiness: Arc::clone(&readiness),
-            lease: config.node.lease,
-            metrics: metrics.clone(),
-        };
-        let served = http::serve(listener, http::http_routes(config, &state), stop.clone());
+        let state = http::api_state(&env, config, &registry, &readiness, metrics.clone());
+        let routes = http::routes(config, &state);
+        let limits = http::serve_limits(config);
+        let told = stop.clone();
         tracker.spawn(async move {
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
+            api::serve(listener, routes, limits, told).await;
+            // What requests began and did not wait for.
+            state.tasks.close();
+            state.tasks.wait().await;
         });
     }
     tracker.spawn(telemetry::upkeep(metrics, stop.clone()));

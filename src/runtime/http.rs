@@ -1,60 +1,48 @@
 //! What this process answers over HTTP.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-use memberd_jobs::kernel::Env;
+use axum::Router;
+use memberd_jobs::kernel::{Env, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use super::health::Readiness;
 use crate::{
+    api::{ApiState, HttpLimits, Readiness, ServeLimits, router_with},
     config::{Config, DEFAULT_ORGANIZATION},
     ingest,
 };
 
-/// Leases without a sign of life for this long mean that the process or its database hangs.
-const BEATS_MISSED_MAX: u32 = 2;
-
-/// What the routes need.
-#[derive(Clone, Debug)]
-pub struct HttpState {
-    /// The world.
-    pub env: Env,
-    /// Signs of life.
-    pub readiness: Arc<Readiness>,
-    /// How long a lease lasts: the measure of a sign of life.
-    pub lease: Duration,
-    /// The metrics.
-    pub metrics: PrometheusHandle,
+/// What the API's endpoints have at hand, as the configuration says.
+pub fn api_state(
+    env: &Env,
+    config: &Config,
+    registry: &Arc<Registry>,
+    readiness: &Arc<Readiness>,
+    metrics: PrometheusHandle,
+) -> ApiState {
+    ApiState {
+        readiness: Arc::clone(readiness),
+        limits: HttpLimits {
+            body_bytes: config.server.body_limit,
+            request_timeout: config.server.request_timeout,
+        },
+        ..ApiState::new(env.clone(), Arc::clone(registry), metrics)
+    }
 }
 
-/// All routes. MERGE: `crate::api::router` joins here, and takes over the three open routes.
-pub fn http_routes(config: &Config, state: &HttpState) -> Router {
-    let open = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route(
-            "/metrics",
-            get(async |State(state): State<HttpState>| state.metrics.render()),
-        )
-        .with_state(state.clone());
-    open.merge(ingest::stripe::routes(stripe_ingest(config, &state.env)))
+/// All routes: the API, and what others push to us.
+pub fn routes(config: &Config, state: &ApiState) -> Router {
+    let pushed = ingest::stripe::routes(stripe_ingest(config, &state.env));
+    router_with(state.clone(), pushed.with_state(()))
 }
 
-/// Answers requests until `stop`, then lets running ones finish. MERGE: `crate::api::serve` takes this place.
-///
-/// # Errors
-/// When the listener breaks.
-pub async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+/// The bounds of the server loop.
+pub const fn serve_limits(config: &Config) -> ServeLimits {
+    ServeLimits {
+        header_timeout: config.server.header_timeout,
+        connections_max: config.server.connections_max,
+        drain: config.shutdown.timeout,
+    }
 }
 
 fn stripe_ingest(config: &Config, env: &Env) -> ingest::stripe::StripeIngest {
@@ -70,20 +58,5 @@ fn stripe_ingest(config: &Config, env: &Env) -> ingest::stripe::StripeIngest {
             one.stripe.webhook_tolerance
         }),
         body_limit: config.server.webhook_body_limit,
-    }
-}
-
-async fn ready(State(state): State<HttpState>) -> (StatusCode, &'static str) {
-    let readiness = &state.readiness;
-    let age = readiness.beat_age(state.env.now());
-    if readiness.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else if age.is_none_or(|age| age > state.lease * BEATS_MISSED_MAX) {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no sign of life from the database\n",
-        )
-    } else {
-        (StatusCode::OK, "ready\n")
     }
 }
