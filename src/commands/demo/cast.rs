@@ -1,6 +1,6 @@
 //! Starting and ending the two processes together.
 
-use std::{fs, time::Duration};
+use std::{ffi::OsString, fs, time::Duration};
 
 use anyhow::Context as _;
 use reqwest::Client;
@@ -59,8 +59,11 @@ impl Cast {
             "sandbox", "--guard", "--listen", &listen, "--seed", &seed, &time,
         ];
         let sandbox = Process::start("sandbox", words, &folder.file("sandbox.log"))?;
-        let config = stage.config.as_os_str();
-        let words = ["serve".as_ref(), "--config".as_ref(), config];
+        let mut words: Vec<OsString> = vec!["serve".into(), "--config".into()];
+        words.push(stage.config.clone().into());
+        for (key, value) in &stage.set {
+            words.extend(["--set".into(), format!("{key}={value}").into()]);
+        }
         let daemon = Process::start("daemon", words, &folder.file("memberd.log"))?;
         let mut cast = Self { daemon, sandbox };
         let pid = cast.daemon.pid();

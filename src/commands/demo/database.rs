@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use memberd_jobs::kernel::db::{Db, Options};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) async fn empty(url: &str, scratch: &Path) -> anyhow::Result<()> {
     let mut server = PgConnection::connect(url)
         .await
-        .with_context(|| format!("cannot open the database of --database; {FIX}"))?;
+        .map_err(|error| anyhow!("cannot open the database of --database: {error}; {FIX}"))?;
     let there: Vec<(String,)> = sqlx::query_as(TABLES).fetch_all(&mut server).await?;
     let there: Vec<String> = there.into_iter().map(|row| row.0).collect();
     if there.is_empty() {

@@ -59,11 +59,6 @@ pub(super) fn customer_of(member: &Value) -> Option<&str> {
     stripe["value"].as_str()
 }
 
-/// The tier of a member: its id.
-pub(super) fn tier_of(member: &Value) -> Option<&str> {
-    member["tier"]["id"].as_str()
-}
-
 /// Whether Stripe has deleted an object: only a stub of it is left.
 pub(super) fn is_deleted(object: &Value) -> bool {
     object["deleted"] == Value::Bool(true)

@@ -53,7 +53,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let text = "--json is for `memberd demo --once`: without it the demo never ends";
         return Err(Failure::new(Failure::USAGE, text));
     }
-    runtime()?.block_on(demo(args, global.json))
+    runtime()?.block_on(demo(args, global))
 }
 
 /// How the part between start and end went.
@@ -74,13 +74,13 @@ struct Findings {
     measured: Measured,
 }
 
-async fn demo(args: &Args, as_json: bool) -> Outcome {
+async fn demo(args: &Args, global: &Global) -> Outcome {
     let began = Instant::now();
-    let screen = Screen::new(as_json);
+    let screen = Screen::new(global.json);
     let mut signals = Signals::listen()?;
     let chance = Chance::from_system().map_err(anyhow::Error::from)?;
     let client = client::client()?;
-    let stage = Stage::set(args, &chance).await?;
+    let stage = Stage::set(args, &global.set, &chance).await?;
     screen.say(format!(
         "memberd demo: a fake Stripe and the daemon on {}, {} members, seed {}",
         stage.database, args.members, args.seed
@@ -115,7 +115,7 @@ async fn demo(args: &Args, as_json: bool) -> Outcome {
             findings
                 .invariants
                 .push(Invariant::of("graceful_stop", stopped));
-            tell(args, &stage, &findings, began.elapsed(), as_json)
+            tell(args, &stage, &findings, began.elapsed(), global.json)
         }
     };
     if outcome.is_err() {

@@ -65,6 +65,8 @@ pub(super) struct Stage {
     pub(super) tenants: [Tenant; 2],
     /// The keys.
     pub(super) keys: Keys,
+    /// What `--set` changes in it.
+    pub(super) set: Vec<(String, String)>,
     /// `SQLite` or `PostgreSQL`, for people.
     pub(super) database: &'static str,
 }
@@ -74,13 +76,17 @@ impl Stage {
     ///
     /// # Errors
     /// A port or folder that is taken, a database that is not empty.
-    pub(super) async fn set(args: &Args, chance: &Chance) -> Result<Self, Failure> {
+    pub(super) async fn set(
+        args: &Args,
+        set: &[(String, String)],
+        chance: &Chance,
+    ) -> Result<Self, Failure> {
         let api = address(args, args.port, PORT, "--port")?;
         let sandbox = address(args, args.sandbox_port, SANDBOX_PORT, "--sandbox-port")?;
         let tenants = tenants(chance)?;
         let folder =
             Folder::prepare(args.data.as_deref(), chance).map_err(|error| usage(&error))?;
-        let built = Self::build(args, &folder, api, sandbox, tenants).await;
+        let built = Self::build(args, set, &folder, [api, sandbox], tenants).await;
         if built.is_err() {
             folder.remove()?;
         }
@@ -89,9 +95,9 @@ impl Stage {
 
     async fn build(
         args: &Args,
+        set: &[(String, String)],
         folder: &Folder,
-        api: SocketAddr,
-        sandbox: SocketAddr,
+        [api, sandbox]: [SocketAddr; 2],
         tenants: [Tenant; 2],
     ) -> Result<Self, Failure> {
         let url = match &args.database {
@@ -111,6 +117,7 @@ impl Stage {
         write_private(&config, &configuration(api, sandbox, &url, &tenants))?;
         let sources = Sources {
             file: Some(config.clone()),
+            flags: set.to_vec(),
             ..Sources::default()
         };
         let loaded = config::load(&sources)?;
@@ -128,6 +135,7 @@ impl Stage {
             sandbox,
             tenants,
             keys,
+            set: set.to_vec(),
             database: if args.database.is_some() {
                 "PostgreSQL"
             } else {

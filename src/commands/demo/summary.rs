@@ -6,7 +6,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use super::{
-    facts::{Told, text, tier_of},
+    facts::{Told, text},
     metrics,
     setup::{Stage, reachable},
     world::World,
@@ -79,18 +79,11 @@ fn by_status(subscriptions: &[Value]) -> String {
     format!("{}: {}", subscriptions.len(), words.join(", "))
 }
 
-/// Tiers with their members, the most frequent first.
+/// Tiers with their members, the most frequent first. Who pays for none is in the default tier.
 fn tiers(told: &Told) -> Vec<String> {
-    let default = told
-        .tiers
-        .iter()
-        .find(|tier| tier["is_default"] == Value::Bool(true));
-    let default = default.map_or("", |tier| text(tier, "id"));
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for member in &told.members {
-        *counts
-            .entry(tier_of(member).unwrap_or(default))
-            .or_default() += 1;
+        *counts.entry(text(member, "tier_id")).or_default() += 1;
     }
     let mut rows: Vec<(usize, &str)> = told
         .tiers
@@ -146,16 +139,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiers_count_members_and_the_default_one_counts_the_rest() {
+    fn tiers_are_listed_with_their_members() {
         let told = Told {
             tiers: vec![
                 json!({"id": "prod_1", "name": "Reader", "is_default": true}),
                 json!({"id": "prod_2", "name": "Premium", "is_default": false}),
             ],
             members: vec![
-                json!({"tier": {"id": "prod_2"}}),
-                json!({"tier": null}),
-                json!({"tier": {"id": "prod_2"}}),
+                json!({"tier_id": "prod_2"}),
+                json!({"tier_id": "prod_1"}),
+                json!({"tier_id": "prod_2"}),
             ],
             ..Told::default()
         };
