@@ -44,12 +44,22 @@ fn lines(told: &Told) -> impl Iterator<Item = String> {
         });
         std::iter::once(first).chain(rest).collect::<Vec<_>>()
     });
-    let subscriptions = told.subscriptions.iter().map(|one| {
-        fields(
-            "subscription",
-            one,
-            &["id", "status", "cancel_at_period_end", "current_period_end"],
-        )
+    let subscriptions = told.subscriptions.iter().flat_map(|one| {
+        let names = [
+            "id",
+            "customer_id",
+            "status",
+            "current_period_end",
+            "cancel_at",
+            "ended_at",
+        ];
+        let items = one["items"].as_array().into_iter().flatten();
+        let kind = format!("item {}", word(&one["id"]));
+        let rest =
+            items.map(|item| fields(&kind, item, &["id", "price_id", "product_id", "quantity"]));
+        std::iter::once(fields("subscription", one, &names))
+            .chain(rest)
+            .collect::<Vec<_>>()
     });
     let invoices = told.invoices.iter().map(|one| {
         fields(

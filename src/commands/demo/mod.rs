@@ -135,12 +135,12 @@ async fn story(
     screen: &Screen,
 ) -> anyhow::Result<Ended> {
     let measured = fill(args, world, screen).await?;
+    let told = Told::read(&world.towns[0].api).await?;
+    screen.say(summary::summary(world, client, &told, &measured).await?);
     if args.once {
         let findings = check(world, measured, screen).await?;
         return Ok(Ended::Checked(Box::new(findings)));
     }
-    let told = Told::read(&world.towns[0].api).await?;
-    screen.say(summary::summary(world, client, &told, &measured).await?);
     screen.say(summary::directions(stage));
     live::live(world, screen).await;
     Ok(Ended::Stopped)
