@@ -2,4 +2,6 @@
 
 // Under `cfg(test)` clippy lets helpers unwrap as it does tests.
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 mod tidy;

@@ -347,3 +347,22 @@ fn every_dependency_has_its_reason_and_its_version_once() {
         "each dependency stands in the root manifest, under the reason it was chosen for",
     );
 }
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let promises = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
+    let tests = promises.split('`').skip(1).step_by(2);
+    let code: String = ["jobs", "src"]
+        .iter()
+        .flat_map(|folder| sources(folder))
+        .map(|(_, text)| text)
+        .collect();
+    let missing: Vec<_> = tests
+        .filter(|name| !code.contains(&format!("fn {name}(")))
+        .map(str::to_owned)
+        .collect();
+    none(
+        &missing,
+        "docs/guarantees.md names a test that is not there",
+    );
+}

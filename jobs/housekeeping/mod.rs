@@ -22,6 +22,5 @@ pub const FAMILY: Family = Family {
     data: &[
         Data::Keep("jobs", "holds ids and figures only"),
         Data::Keep("jobs_done", "holds ids and figures only, and is pruned"),
-        Data::Keep("events", "holds ids and figures only"),
     ],
 };

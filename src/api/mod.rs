@@ -32,5 +32,5 @@ pub use page::{Cursor, Limit, List, Page};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use router::{router, router_with};
 pub use serve::{ServeLimits, serve};
-pub use state::{ApiState, HttpLimits, Metrics, Readiness};
+pub use state::{ApiState, HttpLimits, Metrics};
 pub use words::{Closed, QueueWord, ScopeWord, StateWord, Text, Whole, Word};

@@ -18,7 +18,7 @@ use super::{
     outage::{Outage, took_too_long},
     table::{Claim, Table},
 };
-use crate::api::Readiness;
+use crate::runtime::health::Readiness;
 
 /// A lease is renewed this many times before it ends.
 const RENEWALS_PER_LEASE: u32 = 3;
@@ -74,7 +74,7 @@ impl Leases {
             } else if self.table.running() > 0 {
                 bounded(renewal, self.look()).await
             } else {
-                continue;
+                Ok(())
             };
             match done {
                 Ok(()) => {

@@ -40,7 +40,7 @@ use self::{
     run::Runner,
     table::{Reason, Table},
 };
-use crate::api::Readiness;
+use crate::runtime::health::Readiness;
 
 /// How long runs may take to stop at a shutdown, once they are told to.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);

@@ -1,62 +1,68 @@
-//! What this process answers over HTTP.
+//! What this process answers over HTTP: the control API and the webhooks in, behind the same layers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
 use memberd_jobs::kernel::{Env, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
+use super::health::Readiness;
 use crate::{
-    api::{ApiState, HttpLimits, Readiness, ServeLimits, router_with},
+    api::{self, ApiState, HttpLimits, ServeLimits},
     config::{Config, DEFAULT_ORGANIZATION},
-    ingest,
+    ingest::stripe::{self, StripeIngest},
+    stripe::signature,
 };
 
-/// What the API's endpoints have at hand, as the configuration says.
-pub fn api_state(
+/// What every endpoint has at hand.
+pub fn state(
     env: &Env,
-    config: &Config,
     registry: &Arc<Registry>,
+    config: &Config,
     readiness: &Arc<Readiness>,
-    metrics: PrometheusHandle,
+    metrics: &PrometheusHandle,
 ) -> ApiState {
-    ApiState {
-        readiness: Arc::clone(readiness),
-        limits: HttpLimits {
-            body_bytes: config.server.body_limit,
-            request_timeout: config.server.request_timeout,
-        },
-        ..ApiState::new(env.clone(), Arc::clone(registry), metrics)
-    }
+    let mut state = ApiState::new(env.clone(), Arc::clone(registry), metrics.clone());
+    state.readiness = Arc::clone(readiness);
+    state.limits = HttpLimits {
+        body_bytes: config.server.body_limit,
+        request_timeout: config.server.request_timeout,
+    };
+    state
 }
 
-/// All routes: the API, and what others push to us.
-pub fn routes(config: &Config, state: &ApiState) -> Router {
-    let pushed = ingest::stripe::routes(stripe_ingest(config, &state.env));
-    router_with(state.clone(), pushed.with_state(()))
-}
-
-/// The bounds of the server loop.
-pub const fn serve_limits(config: &Config) -> ServeLimits {
-    ServeLimits {
+/// Answers requests until `stop`, then lets those under way finish.
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    config: &Config,
+    stop: CancellationToken,
+) {
+    let webhooks: Router<ApiState> =
+        stripe::routes(stripe_ingest(config, &state.env)).with_state(());
+    let limits = ServeLimits {
         header_timeout: config.server.header_timeout,
         connections_max: config.server.connections_max,
         drain: config.shutdown.timeout,
-    }
+    };
+    let tasks = state.tasks.clone();
+    api::serve(listener, api::router_with(state, webhooks), limits, stop).await;
+    tasks.close();
+    tasks.wait().await;
 }
 
-fn stripe_ingest(config: &Config, env: &Env) -> ingest::stripe::StripeIngest {
+fn stripe_ingest(config: &Config, env: &Env) -> StripeIngest {
     let organizations = &config.organizations;
     let secrets = organizations
         .iter()
         .map(|(id, organization)| (id.clone(), organization.stripe.webhook_secrets.clone()));
     let default = organizations.get(DEFAULT_ORGANIZATION);
-    ingest::stripe::StripeIngest {
+    StripeIngest {
         env: env.clone(),
         secrets: secrets.collect::<BTreeMap<_, _>>(),
-        tolerance: default.map_or(crate::stripe::signature::TOLERANCE, |one| {
-            one.stripe.webhook_tolerance
-        }),
+        tolerance: default.map_or(signature::TOLERANCE, |one| one.stripe.webhook_tolerance),
         body_limit: config.server.webhook_body_limit,
     }
 }

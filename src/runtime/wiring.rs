@@ -13,8 +13,8 @@ use memberd_jobs::{
 };
 use secrecy::ExposeSecret as _;
 
+use super::health::Readiness;
 use crate::{
-    api::Readiness,
     config::{self, Config, Migrate, Role},
     queue::Options,
     stripe::{Account, StripeClient},

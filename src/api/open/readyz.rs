@@ -70,7 +70,7 @@ pub(super) async fn readyz(State(state): State<ApiState>, _: NoQuery) -> Answer<
     let database = database(&state).await;
     let age = now.since(database.at).as_secs_f64();
     note("database", age, database.fault);
-    if let Some(beat) = state.readiness.last_workers_beat() {
+    if let Some(beat) = state.readiness.last_beat() {
         let age = now.since(beat);
         let why = format!("the workers have been silent for {} s", age.as_secs());
         let fault = (age > WORKER_SILENCE_MAX).then_some((Code::Overloaded, why));
@@ -90,7 +90,7 @@ pub(super) async fn readyz(State(state): State<ApiState>, _: NoQuery) -> Answer<
 
 /// Looks at the database, at most once a second.
 async fn database(state: &ApiState) -> Checked {
-    let mut last = state.readiness.checked.lock().await;
+    let mut last = state.checked.lock().await;
     let now = state.env.now();
     if let Some(checked) = last.as_ref().filter(|c| now.since(c.at) < READY_CACHE_TTL) {
         return checked.clone();

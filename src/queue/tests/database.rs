@@ -42,7 +42,7 @@ both! {
             job_in(&db.env, id, "running").await;
         }
         let jobs = enqueue(&db.env, JOBS, Does::Complete).await;
-        let (_, ()) = tokio::join!(
+        let ((), ()) = tokio::join!(
             async {
                 for id in &waiting {
                     until("the cancellation is written", || async {

@@ -1,13 +1,16 @@
 //! One lane without workers: the test takes what it claims, and says how the runs end.
 
-use memberd_jobs::testing::Engine;
+use memberd_jobs::{
+    args,
+    kernel::{db::Sql, queue::Outcome},
+    testing::Engine,
+};
 use tokio::sync::mpsc;
 
 use super::{
     super::{Process, backend::Envelope, lane::Lane, outage::Outage, table::Table},
     *,
 };
-use memberd_jobs::kernel::queue::Outcome;
 
 struct Bare {
     db: TestDb,
@@ -96,6 +99,28 @@ async fn one_key_twice_in_a_batch_sqlite() {
 #[tokio::test]
 async fn one_key_twice_in_a_batch_postgres() {
     one_key_twice_in_a_batch(Engine::Postgres).await;
+}
+
+/// One end that the database refuses for good must not hold up the others for ever.
+#[tokio::test]
+async fn an_end_that_cannot_be_written_holds_up_nobody() {
+    const REFUSE: Sql = Sql::both(
+        "CREATE TRIGGER refuse BEFORE INSERT ON jobs_done WHEN NEW.kind = 'test.hasty'
+         BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    );
+    let mut lane = Bare::new(Engine::Sqlite).await;
+    lane.db.execute(REFUSE, args![]).await;
+    let refused = lane.claim(NewJob::of("default", &Hasty {}).unwrap()).await;
+    let other = lane.claim(puppet(Does::Complete)).await;
+    let id = other.cx.job.id.clone();
+    refused.slot.end(Some(Outcome::Completed { report: None }));
+    other.slot.end(Some(Outcome::Completed { report: None }));
+    job_in(&lane.db.env, &id, "completed").await;
+    lane.stop.cancel();
+    within("the lane ends", lane.task).await.unwrap();
+    // Forgotten here, so that the leases see it as one that nobody knows and give it back.
+    assert!(lane.table.claims().is_empty());
+    assert_eq!(lane.db.count("jobs WHERE owner IS NOT NULL").await, 1);
 }
 
 /// A worker that is lost with its envelope must neither keep the slot nor the job.

@@ -1,5 +1,6 @@
 //! The queue's promises, each on both databases, with runtimes as they are in production.
 
+mod clockwork;
 mod database;
 mod lanes;
 mod runs;
@@ -25,7 +26,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Options;
-use crate::api::Readiness;
+use crate::runtime::health::Readiness;
 
 /// How long a condition may take to come true on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

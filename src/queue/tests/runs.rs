@@ -18,8 +18,8 @@ async fn insert(db: &TestDb, kind: &str, args: &str) -> String {
     id
 }
 
-fn minutes_later(db: &TestDb, minutes: u64) -> Option<Timestamp> {
-    Some(db.now().plus(Duration::from_mins(minutes)))
+fn minutes_later(db: &TestDb, minutes: u64) -> Timestamp {
+    db.now().plus(Duration::from_mins(minutes))
 }
 
 both! {
@@ -38,14 +38,14 @@ both! {
         let process = Running::start(&db.env, |_| {});
         let id = db.enqueue(puppet(Does::Retry)).await.id;
         let waiting = job_in(&db.env, &id, "retryable").await;
-        assert_eq!((waiting.attempt, waiting.due_at), (1, minutes_later(&db, 1)));
+        assert_eq!((waiting.attempt, waiting.due_at), (1, Some(minutes_later(&db, 1))));
         assert_eq!(last_error(&db.env, &id).await, "outer: inner");
         db.advance(Duration::from_mins(1));
         let second = until("the second attempt fails", || async {
             let row = admin::show(&db.env.db, "default", &id, db.now()).await.unwrap()?;
             (row.attempt == 2 && row.owner.is_none()).then_some(row)
         });
-        assert_eq!(second.await.due_at, minutes_later(&db, 2));
+        assert_eq!(second.await.due_at, Some(minutes_later(&db, 2)));
         db.advance(Duration::from_mins(2));
         let dead = job_in(&db.env, &id, "discarded").await;
         assert_eq!((dead.attempt, dead.error.as_deref()), (3, Some("outer: inner")));
@@ -57,7 +57,7 @@ both! {
         let process = Running::start(&db.env, |_| {});
         let id = db.enqueue(puppet(Does::RetryAfter)).await.id;
         let waiting = job_in(&db.env, &id, "retryable").await;
-        assert_eq!(waiting.due_at, minutes_later(&db, 10));
+        assert_eq!(waiting.due_at, Some(minutes_later(&db, 10)));
         process.stop().await;
     }
 
@@ -65,7 +65,7 @@ both! {
         let process = Running::start(&db.env, |_| {});
         let id = db.enqueue(puppet(Does::Snooze)).await.id;
         let waiting = job_in(&db.env, &id, "scheduled").await;
-        assert_eq!((waiting.attempt, waiting.due_at), (0, minutes_later(&db, 60)));
+        assert_eq!((waiting.attempt, waiting.due_at), (0, Some(minutes_later(&db, 60))));
         process.stop().await;
     }
 

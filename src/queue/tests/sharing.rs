@@ -40,6 +40,25 @@ both! {
         process.stop().await;
     }
 
+    async fn two_expired_leases_of_one_key_are_rescued_together(db: TestDb) {
+        const DEAD: Sql = Sql::both(
+            "UPDATE jobs SET owner = 'node_dead', lease_until = 0, started_at = 0, attempt = 1, fence = 1 WHERE id = $1",
+        );
+        for _ in 0..2 {
+            let job = Puppet { does: Does::Complete, key: Some("key".to_owned()) };
+            let id = db.enqueue(NewJob::of("default", &job).unwrap()).await.id;
+            db.execute(DEAD, args![&id]).await;
+        }
+        let process = Running::start(&db.env, |_| {});
+        until("one has run and one is folded into it", || async {
+            let completed = db.count("jobs_done WHERE state = 'completed'").await;
+            let folded = db.count("jobs_done WHERE state = 'cancelled'").await;
+            ((completed, folded) == (1, 1)).then_some(())
+        })
+        .await;
+        process.stop().await;
+    }
+
     async fn a_run_that_lost_its_lease_is_stopped_and_not_heard(db: TestDb) {
         const ROB: Sql = Sql::both("UPDATE jobs SET owner = 'node_thief', fence = fence + 1 WHERE id = $1");
         let process = Running::start(&db.env, |_| {});
