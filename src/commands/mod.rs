@@ -7,7 +7,9 @@ pub mod healthcheck;
 pub mod init;
 pub mod jobs;
 pub mod keys;
+pub mod members;
 pub mod migrate;
+pub mod openapi;
 pub mod output;
 pub mod queues;
 #[cfg(feature = "demo")]
