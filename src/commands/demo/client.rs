@@ -72,12 +72,31 @@ impl Http {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// Deletes; anything but 2xx is an error.
+    ///
+    /// # Errors
+    /// No answer, or one that is not 2xx.
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
     /// Only the status of reading.
     ///
     /// # Errors
     /// No answer.
     pub(super) async fn status(&self, path: &str) -> anyhow::Result<StatusCode> {
         Ok(self.send(&Method::GET, path, None).await?.status())
+    }
+
+    /// A list of the API that has only one page.
+    ///
+    /// # Errors
+    /// No answer, or one that is no list.
+    pub(super) async fn whole(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        match self.get(path).await?["data"].take() {
+            Value::Array(items) => Ok(items),
+            other => bail!("GET {}{path} answers no list but {other}", self.base),
+        }
     }
 
     /// A whole list of the API, all pages of it.

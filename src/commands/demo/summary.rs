@@ -1,28 +1,20 @@
 //! What happened, for people who have never seen memberd.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use reqwest::Client;
 use serde_json::Value;
 
 use super::{
     facts::{Told, text},
+    measured::Measured,
     metrics,
     setup::{Stage, reachable},
-    world::World,
+    world::{BUSY_RATE, World},
 };
 
 /// Width of the first column.
 const FIRST: usize = 15;
-
-/// What the demo measured on its way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Measured {
-    /// From the first member at Stripe until the mirror was equal to Stripe.
-    pub(super) filled: Duration,
-    /// From the last change at Stripe until the mirror was equal again.
-    pub(super) caught_up: Duration,
-}
 
 /// The summary of the first organization, and what the processes did.
 ///
@@ -34,7 +26,6 @@ pub(super) async fn summary(
     told: &Told,
     measured: &Measured,
 ) -> anyhow::Result<String> {
-    let deliveries = world.sandbox.get("/stripe/deliveries").await?;
     let jobs = metrics::jobs_by_kind(client, &world.open.base).await?;
     let mut text = String::from("\nWhat happened\n\n");
     let mut row = |name: &str, what: String| {
@@ -46,7 +37,7 @@ pub(super) async fn summary(
     for (at, tier) in tiers(told).into_iter().enumerate() {
         row(if at == 0 { "tiers" } else { "" }, tier);
     }
-    row("webhooks", webhooks(&deliveries));
+    row("webhooks", webhooks(measured));
     for (at, (kind, count)) in jobs.iter().enumerate() {
         row(
             if at == 0 { "jobs done" } else { "" },
@@ -61,7 +52,7 @@ pub(super) async fn summary(
             measured.caught_up.as_secs_f64()
         ),
     );
-    Ok(text)
+    Ok(text.trim_end().to_owned())
 }
 
 /// `171 active, 14 canceled …`, the most frequent first.
@@ -99,13 +90,13 @@ fn tiers(told: &Told) -> Vec<String> {
         .collect()
 }
 
-fn webhooks(deliveries: &Value) -> String {
-    let latency = &deliveries["latency_ms"];
-    let at = |name: &str| latency[name].as_f64().unwrap_or_default();
+fn webhooks(measured: &Measured) -> String {
+    let at = |name: &str| measured.webhook(name).unwrap_or_default();
     format!(
-        "{} received, {} of them twice; answered within {:.1} ms (half), {:.1} ms (99 of 100)",
-        deliveries["delivered"],
-        deliveries["duplicated"],
+        "{} received, {} of them twice; at {BUSY_RATE} events a second answered within {:.1} ms (half), {:.1} ms \
+         (99 of 100)",
+        measured.received,
+        measured.doubled,
         at("p50"),
         at("p99")
     )

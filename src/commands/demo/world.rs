@@ -22,6 +22,8 @@ const OTHER_MIN: u64 = 5;
 const DUPLICATE: f64 = 0.2;
 const SHUFFLE: u64 = 16;
 const DELAY_MS: u64 = 200;
+/// How many events a second it makes: a business with some ten thousand members on its busiest day.
+pub(super) const BUSY_RATE: u64 = 100;
 /// The busy day makes one event for so many members, and at least so many.
 const BUSY_MIN: u64 = 100;
 /// Pause between two looks at the work that is left.
@@ -124,7 +126,7 @@ impl World {
             let body = json!({
                 "name": "busy_day", "account": town.tenant.account, "seed": self.seed,
                 "events": members.max(BUSY_MIN), "duplicate": DUPLICATE, "shuffle": SHUFFLE,
-                "delay_ms": DELAY_MS,
+                "delay_ms": DELAY_MS, "rate_per_second": BUSY_RATE,
             });
             self.sandbox.post("/stripe/chaos", &body).await?;
         }
