@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{
     facts::text,
@@ -36,7 +36,7 @@ pub(super) async fn live(world: &World, screen: &Screen) {
         }
     };
     let statuses = async {
-        let mut tick = interval(STATUS_PAUSE);
+        let mut tick = interval_at(Instant::now() + STATUS_PAUSE, STATUS_PAUSE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             tick.tick().await;
@@ -71,15 +71,14 @@ async fn status(world: &World) -> anyhow::Result<String> {
     let left = world.left().await?;
     let day = text(&clock, "rfc3339");
     Ok(format!(
-        "  {} at Stripe: {} customers, {} active subscriptions, {} events; {} webhooks to come, {} jobs to do, \
-         {} done; answered within {:.0} ms (99 of 100)",
+        "  {} at Stripe: {} members, {} active subscriptions; webhooks {}, in {:.0} ms (99 of 100); jobs {} done, {} \
+         to do",
         day.get(..16).unwrap_or(day).replace('T', " "),
         number(&counts["customer"])?,
         number(&counts["subscription_status"]["active"])?,
-        number(&deliveries["events"])?,
-        left.webhooks,
-        left.jobs,
-        left.ended,
+        number(&deliveries["delivered"])?,
         deliveries["latency_ms"]["p99"].as_f64().unwrap_or_default(),
+        left.ended,
+        left.jobs,
     ))
 }

@@ -151,23 +151,19 @@ async fn fill(args: &Args, world: &World, screen: &Screen) -> anyhow::Result<Mea
     let mut measured = Measured::default();
     let began = Instant::now();
     world.connect().await?;
-    world.fill(args.members).await?;
-    world.settle(screen, "members join and subscribe").await?;
+    let work = world.fill(args.members);
+    world
+        .settle_after(work, screen, "members join and subscribe")
+        .await?;
     measured.filled = began.elapsed();
     measured.count(world).await?;
-    screen.progress(|| "a busy day, with webhooks doubled, mixed and delayed");
-    world.busy_day(args.members).await?;
-    world
-        .settle(
-            screen,
-            "a busy day, with webhooks doubled, mixed and delayed",
-        )
-        .await?;
+    let work = world.busy_day(args.members);
+    let what = "a busy day, with webhooks doubled, mixed and delayed";
+    world.settle_after(work, screen, what).await?;
     measured.latency = measured.count(world).await?;
-    world.advance(history(args)).await?;
-    measured.caught_up = world
-        .settle(screen, "a month passes: trials end, periods renew")
-        .await?;
+    let work = world.advance(history(args));
+    let what = "a month passes: trials end, periods renew";
+    measured.caught_up = world.settle_after(work, screen, what).await?;
     measured.count(world).await?;
     Ok(measured)
 }

@@ -110,7 +110,7 @@ pub(super) fn directions(stage: &Stage) -> String {
     for path in ["members?limit=3", "subscriptions?limit=3", "jobs?limit=3"] {
         let _ = writeln!(
             text,
-            "  curl -s -H 'Authorization: Bearer {key}' 'http://{api}/v1/{path}'"
+            "  curl -sw '\\n' -H 'Authorization: Bearer {key}' 'http://{api}/v1/{path}'"
         );
     }
     let _ = write!(

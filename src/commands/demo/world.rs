@@ -1,6 +1,6 @@
 //! The living world: what happens at Stripe, and waiting until the daemon has caught up.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use anyhow::{Context as _, bail};
 use reqwest::Client;
@@ -22,10 +22,10 @@ const OTHER_MIN: u64 = 5;
 const DUPLICATE: f64 = 0.2;
 const SHUFFLE: u64 = 16;
 const DELAY_MS: u64 = 200;
-/// How many events a second it makes: a business with some ten thousand members on its busiest day.
-pub(super) const BUSY_RATE: u64 = 100;
-/// The busy day makes one event for so many members, and at least so many.
-const BUSY_MIN: u64 = 100;
+/// How many events a second it makes, so that answer times do not measure the queue before the daemon.
+pub(super) const BUSY_RATE: u64 = 50;
+/// It makes as many events as there are members, between these bounds.
+const BUSY_EVENTS: (u64, u64) = (50, 500);
 /// Pause between two looks at the work that is left.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// When nothing moves for so long, nothing will.
@@ -62,6 +62,15 @@ pub(super) struct Left {
     pub(super) jobs: i64,
     /// Jobs that have ended.
     pub(super) ended: i64,
+}
+
+impl Left {
+    fn told(self, what: &str) -> String {
+        format!(
+            "{what}: {} webhooks to come, {} jobs to do, {} done",
+            self.webhooks, self.jobs, self.ended
+        )
+    }
 }
 
 impl World {
@@ -108,8 +117,7 @@ impl World {
     /// # Errors
     /// When the sandbox refuses.
     pub(super) async fn fill(&self, members: u64) -> anyhow::Result<()> {
-        let other = (members / OTHER_SHARE).max(OTHER_MIN);
-        for (town, members) in self.towns.iter().zip([members, other]) {
+        for (town, members) in self.towns.iter().zip(shares(members)) {
             let body =
                 json!({"account": town.tenant.account, "members": members, "seed": self.seed});
             self.sandbox.post("/stripe/world", &body).await?;
@@ -122,11 +130,11 @@ impl World {
     /// # Errors
     /// When the sandbox refuses.
     pub(super) async fn busy_day(&self, members: u64) -> anyhow::Result<()> {
-        for town in &self.towns {
+        for (town, members) in self.towns.iter().zip(shares(members)) {
             let body = json!({
                 "name": "busy_day", "account": town.tenant.account, "seed": self.seed,
-                "events": members.max(BUSY_MIN), "duplicate": DUPLICATE, "shuffle": SHUFFLE,
-                "delay_ms": DELAY_MS, "rate_per_second": BUSY_RATE,
+                "events": members.clamp(BUSY_EVENTS.0, BUSY_EVENTS.1), "duplicate": DUPLICATE,
+                "shuffle": SHUFFLE, "delay_ms": DELAY_MS, "rate_per_second": BUSY_RATE,
             });
             self.sandbox.post("/stripe/chaos", &body).await?;
         }
@@ -165,6 +173,31 @@ impl World {
         Ok(left)
     }
 
+    /// Does something at Stripe, shows meanwhile how the daemon keeps up, and waits until every webhook is delivered
+    /// and every job has ended. Answers how long that took after the last change.
+    ///
+    /// # Errors
+    /// What the work says, or that nothing moves any more.
+    pub(super) async fn settle_after(
+        &self,
+        work: impl Future<Output = anyhow::Result<()>>,
+        screen: &Screen,
+        what: &str,
+    ) -> anyhow::Result<Duration> {
+        let watch = async {
+            loop {
+                let left = self.left().await?;
+                screen.progress(|| left.told(what));
+                tokio::time::sleep(LOOK_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            done = work => done?,
+            broken = watch => return broken,
+        }
+        self.settle(screen, what).await
+    }
+
     /// Waits until every webhook is delivered and every job has ended; answers how long that took.
     ///
     /// # Errors
@@ -183,18 +216,12 @@ impl World {
             }
             if moved.elapsed() > STUCK {
                 bail!(
-                    "nothing has moved for {} s: {} webhooks are not delivered, {} jobs have not ended",
+                    "nothing has moved for {} s: {}",
                     STUCK.as_secs(),
-                    left.webhooks,
-                    left.jobs
+                    left.told(what)
                 );
             }
-            screen.progress(|| {
-                format!(
-                    "{what}: {} webhooks to come, {} jobs to do, {} done",
-                    left.webhooks, left.jobs, left.ended
-                )
-            });
+            screen.progress(|| left.told(what));
             tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
@@ -221,6 +248,11 @@ impl World {
             tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
+}
+
+/// How many members each organization gets.
+fn shares(members: u64) -> [u64; 2] {
+    [members, (members / OTHER_SHARE).max(OTHER_MIN)]
 }
 
 /// A whole number of an answer.
