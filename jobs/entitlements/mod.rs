@@ -4,6 +4,7 @@
 //! and their ends are Stripe's own times. So it does not matter in which order, how often or how late that state
 //! arrived: the same subscriptions give the same rows.
 
+pub mod access;
 pub mod model;
 pub mod store;
 

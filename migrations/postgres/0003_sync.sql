@@ -107,6 +107,7 @@ CREATE TABLE subscriptions (
     created_at           BIGINT  NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
+CREATE INDEX subscriptions_created ON subscriptions (organization_id, created_at, id);
 CREATE INDEX subscriptions_customer ON subscriptions (organization_id, customer_id);
 
 CREATE TABLE subscription_items (
@@ -150,6 +151,7 @@ CREATE TABLE invoices (
     created_at         BIGINT  NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
+CREATE INDEX invoices_created ON invoices (organization_id, created_at, id);
 CREATE INDEX invoices_customer ON invoices (organization_id, customer_id);
 CREATE INDEX invoices_subscription ON invoices (organization_id, subscription_id);
 

@@ -43,3 +43,12 @@ pub const CONCURRENCY_MAX: i64 = 1_000;
 
 /// Distance of a job's priority from the normal one that people may set.
 pub const PRIORITY_SPAN: i64 = 100;
+
+/// Things that a tier offers.
+pub const BENEFITS_MAX: usize = 50;
+
+/// Characters of one of them.
+pub const BENEFIT_CHARS_MAX: usize = 200;
+
+/// Differing objects that one comparison lists; all are counted.
+pub const DRIFT_SHOWN_MAX: usize = 1_000;

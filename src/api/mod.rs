@@ -3,6 +3,7 @@
 //! One endpoint is one file below `v1`. Who may use it stands beside its route, in the `mod.rs` of its group. The
 //! layers around the router give each request an id, a time limit, metrics, and errors in one form.
 
+mod amount;
 mod auth;
 mod code;
 mod decode;
@@ -23,14 +24,17 @@ mod tests;
 mod v1;
 mod words;
 
+pub use amount::amount;
 pub use auth::{Caller, Gate, HOME_ORGANIZATION, KeyCache};
 pub use code::Code;
 pub use error::{Answer, FieldError, Problem, errors_markdown};
 pub use extract::{Json, NoQuery, Path, Query, body};
 pub use openapi::{openapi, openapi_text};
-pub use page::{Cursor, Limit, List, Page};
+pub use page::{Cursor, Limit, List, Page, place};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use router::{router, router_with};
 pub use serve::{ServeLimits, serve};
 pub use state::{ApiState, HttpLimits, Metrics};
-pub use words::{Closed, QueueWord, ScopeWord, StateWord, Text, Whole, Word};
+pub use words::{
+    BillingWord, Closed, QueueWord, ReasonWord, ScopeWord, StateWord, Text, Whole, Word,
+};

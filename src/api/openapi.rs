@@ -26,13 +26,19 @@ const ABOUT: &str = "The control API of memberd.\n\n\
     also for unknown paths, wrong methods and oversized bodies; their codes are a closed list. Unknown fields and \
     unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent.";
 
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 13] = [
     ("open", "What needs no key."),
     ("info", "About this installation and the key."),
     ("jobs", "Units of work that survive a restart."),
     ("queues", "The lanes jobs wait in."),
     ("schedules", "Jobs that start by the clock."),
     ("nodes", "The processes of this installation."),
+    ("members", "Who the members are and what they may use."),
+    ("tiers", "Stripe's products as members see them."),
+    ("subscriptions", "Subscriptions as Stripe has them."),
+    ("invoices", "Invoices as Stripe has them."),
+    ("sync", "How the mirror of Stripe is doing."),
+    ("stripe-events", "What Stripe told us."),
     ("keys", "Who may call the API."),
 ];
 

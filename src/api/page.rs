@@ -1,6 +1,9 @@
 //! Lists in pages: newest first, from a cursor on, never by counting rows.
 
-use memberd_jobs::kernel::limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX};
+use memberd_jobs::kernel::{
+    Timestamp,
+    limits::{PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX},
+};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -115,6 +118,20 @@ impl List<'_> {
             })
     }
 
+    /// The position in a cursor of a list that is ordered by time and id; [`place`] makes such positions.
+    ///
+    /// # Errors
+    /// `invalid_cursor`, as [`List::position`].
+    pub fn place(self, cursor: Option<&Cursor>) -> Result<Option<(Timestamp, String)>, Problem> {
+        let Some(text) = self.position(cursor)? else {
+            return Ok(None);
+        };
+        text.split_once(':')
+            .and_then(|(time, id)| Some((Timestamp(time.parse().ok()?), id.to_owned())))
+            .map(Some)
+            .ok_or_else(|| Problem::field(Code::InvalidCursor, "?cursor", "it holds no place"))
+    }
+
     fn checksum(self, position: &str) -> String {
         let bound = format!("{}\0{}\0{position}", self.name, self.organization);
         format!("{:08x}", crc32fast::hash(bound.as_bytes()))
@@ -140,6 +157,11 @@ impl List<'_> {
             next_cursor,
         }
     }
+}
+
+/// The position in a list that is ordered by time and id.
+pub fn place(time: Timestamp, id: &str) -> String {
+    format!("{}:{id}", time.0)
 }
 
 /// One page of a list.

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use memberd_jobs::{
     access::Scope,
+    entitlements::access::Reason,
     kernel::queue::{Queue, admin::JobState},
+    members::BillingStatus,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use utoipa::{
@@ -35,6 +37,10 @@ pub struct Word<T>(pub T);
 pub type StateWord = Word<JobState>;
 /// The name of a queue.
 pub type QueueWord = Word<Queue>;
+/// Where a member stands with her payments.
+pub type BillingWord = Word<BillingStatus>;
+/// Why a member may or may not use something.
+pub type ReasonWord = Word<Reason>;
 /// A scope.
 pub type ScopeWord = Word<Scope>;
 
@@ -52,6 +58,28 @@ impl Closed for JobState {
 impl Closed for Queue {
     const NAME: &'static str = "QueueName";
     const ABOUT: &'static str = "A lane: jobs of one queue never wait behind those of another.";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Closed for BillingStatus {
+    const NAME: &'static str = "BillingStatus";
+    const ABOUT: &'static str =
+        "Where a member stands with her payments, over all her subscriptions.";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Closed for Reason {
+    const NAME: &'static str = "AccessReason";
+    const ABOUT: &'static str =
+        "Why a member may (`entitled`, `ending`, `grace`) or may not use something.";
     const ALL: &'static [Self] = &Self::ALL;
 
     fn word(self) -> &'static str {
@@ -131,9 +159,12 @@ impl<const MIN: i64, const MAX: i64> PartialSchema for Whole<MIN, MAX> {
 
 impl<const MIN: i64, const MAX: i64> ToSchema for Whole<MIN, MAX> {
     fn name() -> Cow<'static, str> {
-        format!("Whole.{MIN}.{MAX}").into()
+        format!("WholeFrom{MIN}To{MAX}").into()
     }
 }
+
+/// Texts that PostgreSQL can store.
+const NO_NUL: &str = "^[^\\u0000]*$";
 
 /// A text of one to `MAX` characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -158,13 +189,14 @@ impl<const MAX: usize> PartialSchema for Text<MAX> {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX))
+            .pattern(Some(NO_NUL))
             .into()
     }
 }
 
 impl<const MAX: usize> ToSchema for Text<MAX> {
     fn name() -> Cow<'static, str> {
-        format!("Text.{MAX}").into()
+        format!("TextUpTo{MAX}").into()
     }
 }
 

@@ -13,7 +13,9 @@ use memberd_jobs::{
 };
 use serde_json::json;
 
-use super::support::{App, START};
+use memberd_jobs::testing::START;
+
+use super::support::App;
 
 #[tokio::test]
 async fn keys_of_other_organizations_do_not_see_the_installation() {

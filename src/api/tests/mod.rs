@@ -5,6 +5,8 @@ mod contract;
 mod document;
 mod installation;
 mod jobs;
+mod members;
+mod mirror;
 mod open;
 mod server;
 mod support;

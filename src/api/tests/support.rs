@@ -1,6 +1,6 @@
 //! A router over a fresh SQLite file, a clock that stands still, and keys.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -11,55 +11,17 @@ use http_body_util::BodyExt;
 use memberd_jobs::{
     access::{self, NewKey, Scope, Scopes},
     kernel::{
-        Chance, Context, Env, Job, JobDef, JobResult, Registry, Report, Settings, TestClock,
-        Timestamp, Unique,
-        db::{Db, Options},
+        Context, Job, JobDef, JobResult, Registry, Report, TestClock, Unique,
         outbox::{self, NewJob},
-        ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
     },
+    testing::TestDb,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::api::{ApiState, router};
-
-/// The moment at which all tests begin.
-pub(super) const START: Timestamp = Timestamp(1_768_473_000_000);
-
-/// A Stripe that must not be asked.
-#[derive(Debug)]
-struct NoStripe;
-
-impl Stripe for NoStripe {
-    fn retrieve<'a>(
-        &'a self,
-        organization: &'a str,
-        _kind: ObjectType,
-        _id: &'a str,
-    ) -> Later<'a, Result<Fetched, StripeError>> {
-        Box::pin(async { Err(StripeError::NotConfigured(organization.to_owned())) })
-    }
-
-    fn list<'a>(
-        &'a self,
-        organization: &'a str,
-        _listing: Listing,
-        _after: Option<&'a str>,
-    ) -> Later<'a, Result<Page, StripeError>> {
-        Box::pin(async { Err(StripeError::NotConfigured(organization.to_owned())) })
-    }
-
-    fn perform<'a>(
-        &'a self,
-        organization: &'a str,
-        _operation: &'a Operation,
-    ) -> Later<'a, Result<Done, StripeError>> {
-        Box::pin(async { Err(StripeError::NotConfigured(organization.to_owned())) })
-    }
-}
 
 /// A job for tests, with a key.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,7 +49,7 @@ pub(super) struct App {
     pub(super) state: ApiState,
     pub(super) clock: Arc<TestClock>,
     router: Router,
-    _dir: TempDir,
+    pub(super) db: TestDb,
 }
 
 /// An answer, read.
@@ -126,29 +88,12 @@ impl Answered {
 
 impl App {
     pub(super) async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::open(&Options {
-            url: format!("sqlite:{}", dir.path().join("test.db").display()),
-            max_connections: 4,
-            statement_timeout: Duration::from_secs(5),
-        })
-        .await
-        .unwrap();
-        db.migrate().await.unwrap();
-        let clock = Arc::new(TestClock::at(START));
-        let env = Env {
-            db,
-            clock: clock.clone(),
-            chance: Arc::new(Chance::seeded(1)),
-            stripe: Arc::new(NoStripe),
-            settings: Arc::new(Settings::default()),
-        };
+        let db = TestDb::sqlite().await;
+        let env = db.env.clone();
         let mut tx = env.db.begin().await.unwrap();
-        for id in ["default", "other"] {
-            access::ensure_organization(&mut tx, id, id, START)
-                .await
-                .unwrap();
-        }
+        access::ensure_organization(&mut tx, "other", "Other", env.now())
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let registry = Arc::new(Registry::of(memberd_jobs::FAMILIES).with(JobDef::of::<Nap>()));
         let metrics = PrometheusBuilder::new().build_recorder().handle();
@@ -156,8 +101,8 @@ impl App {
         Self {
             router: router(state.clone()),
             state,
-            clock,
-            _dir: dir,
+            clock: db.clock.clone(),
+            db,
         }
     }
 

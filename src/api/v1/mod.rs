@@ -1,11 +1,17 @@
 //! Version 1: one folder for each group of routes, one file for each endpoint.
 
 mod info;
+mod invoices;
 mod jobs;
 mod keys;
+mod members;
 mod nodes;
 mod queues;
 mod schedules;
+mod stripe_events;
+mod subscriptions;
+mod sync;
+mod tiers;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -18,5 +24,11 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(queues::routes())
         .merge(schedules::routes())
         .merge(nodes::routes())
+        .merge(members::routes())
+        .merge(tiers::routes())
+        .merge(subscriptions::routes())
+        .merge(invoices::routes())
+        .merge(sync::routes())
+        .merge(stripe_events::routes())
         .merge(keys::routes())
 }

@@ -3,13 +3,13 @@
 use axum::{extract::State, http::StatusCode};
 use memberd_jobs::kernel::{
     Timestamp,
-    outbox::{self, NewJob, PRIORITY_NORMAL},
+    outbox::{NewJob, PRIORITY_NORMAL},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{Job, found};
+use super::{Job, enqueue};
 use crate::api::{
     Answer, ApiState, Caller, Code, Json, NoQuery, Problem, Whole, decode::unknown,
     limits::PRIORITY_SPAN,
@@ -30,7 +30,6 @@ pub(super) struct NewJobBody {
     #[schema(value_type = Object)]
     args: Map<String, Value>,
     /// Lower runs first; 0 is normal.
-    #[schema(inline)]
     priority: Option<Priority>,
     /// Not before this moment.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -51,7 +50,6 @@ pub(super) async fn create(
     _: NoQuery,
     Json(body): Json<NewJobBody>,
 ) -> Answer<(StatusCode, Json<Job>)> {
-    let env = &state.env;
     let def = state.registry.job(&body.kind).ok_or_else(|| {
         let kinds: Vec<_> = state.registry.jobs().map(|def| def.kind).collect();
         let detail = unknown(&body.kind, &kinds);
@@ -65,13 +63,5 @@ pub(super) async fn create(
     if let Some(due_at) = body.due_at {
         job = job.due(due_at);
     }
-    let mut tx = env.db.begin().await?;
-    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
-    tx.commit().await?;
-    let status = if enqueued.folded {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
-    Ok((status, Json(found(&state, &caller, &enqueued.id).await?)))
+    enqueue(&state, &caller, job).await
 }

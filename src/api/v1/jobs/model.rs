@@ -1,14 +1,16 @@
 //! A job as the API shows it.
 
+use axum::http::StatusCode;
 use memberd_jobs::kernel::{
     Timestamp,
+    outbox::{self, NewJob},
     queue::admin::{self, Acted, Action, JobAttempt, JobRow},
 };
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::api::{Answer, ApiState, Caller, Code, Problem, QueueWord, StateWord};
+use crate::api::{Answer, ApiState, Caller, Code, Json, Problem, QueueWord, StateWord};
 
 /// A job.
 #[derive(Serialize, ToSchema)]
@@ -157,6 +159,24 @@ pub(super) async fn act(
         Some(Acted::Final) => Err(Problem::new(Code::JobFinal, format!("job {id} has ended"))),
         Some(Acted::NotFound) | None => Err(not_found(&id)),
     }
+}
+
+/// Enqueues a job of the caller's organization; 201 with the new one, or 200 with the one it folded into.
+pub(in crate::api::v1) async fn enqueue(
+    state: &ApiState,
+    caller: &Caller,
+    job: NewJob,
+) -> Answer<(StatusCode, Json<Job>)> {
+    let env = &state.env;
+    let mut tx = env.db.begin().await?;
+    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
+    tx.commit().await?;
+    let status = if enqueued.folded {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok((status, Json(found(state, caller, &enqueued.id).await?)))
 }
 
 fn not_found(id: &str) -> Problem {

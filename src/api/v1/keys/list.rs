@@ -1,15 +1,12 @@
 //! `GET /v1/keys`
 
 use axum::extract::State;
-use memberd_jobs::{
-    access::{self, KeyRow},
-    kernel::Timestamp,
-};
+use memberd_jobs::access;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::model::ApiKey;
-use crate::api::{Answer, ApiState, Caller, Code, Cursor, Json, Limit, List, Page, Problem, Query};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, place};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -38,32 +35,20 @@ pub(super) async fn list(
         name: "keys",
         organization: &caller.organization,
     };
-    let text = list.position(paging.cursor.as_ref())?;
-    let after = text.as_deref().map(read).transpose()?;
+    let after = list.place(paging.cursor.as_ref())?;
     let rows = access::list_keys(
         &state.env.db,
         &caller.organization,
-        after,
+        after.as_ref().map(|(time, id)| (*time, id.as_str())),
         paging.limit.fetch(),
     )
     .await?;
-    let page = list.page(rows, paging.limit, position, ApiKey::from);
+    let page = list.page(
+        rows,
+        paging.limit,
+        // Ids of keys are random, so the place in the list is the time and the id.
+        |row| place(row.created_at, &row.id),
+        ApiKey::from,
+    );
     Ok(Json(page))
-}
-
-/// Ids of keys are random, so the place in the list is the time and the id.
-fn position(row: &KeyRow) -> String {
-    format!("{}:{}", row.created_at.0, row.id)
-}
-
-fn read(position: &str) -> Answer<(Timestamp, &str)> {
-    position
-        .split_once(':')
-        .and_then(|(time, id)| Some((Timestamp(time.parse().ok()?), id)))
-        .ok_or_else(|| {
-            Problem::new(
-                Code::InvalidCursor,
-                "the cursor holds no place in this list",
-            )
-        })
 }

@@ -1,0 +1,151 @@
+//! Members and tiers over HTTP.
+
+use axum::http::Method;
+use memberd_jobs::access::Scope;
+use serde_json::{Value, json};
+
+use super::{mirror::fill, support::App};
+
+fn emails(page: &Value) -> Vec<&str> {
+    let rows = page["data"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row["email"].as_str().unwrap_or_default())
+        .collect()
+}
+
+#[tokio::test]
+async fn members_are_found_by_every_filter() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    for (query, expected) in [
+        ("", vec!["cus_2@example.com", "cus_1@example.com"]),
+        ("email=CUS_1@example.com", vec!["cus_1@example.com"]),
+        ("email=nobody@example.com", vec![]),
+        (
+            "foreign_key[key]=stripe&foreign_key[value]=cus_2",
+            vec!["cus_2@example.com"],
+        ),
+        ("status=active", vec!["cus_1@example.com"]),
+        ("tier=prod_a", vec!["cus_1@example.com"]),
+        ("tier=prod_free", vec!["cus_2@example.com"]),
+        ("joined_after=2030-01-01T00:00:00Z", vec![]),
+        ("include_deleted=true&limit=1", vec!["cus_2@example.com"]),
+    ] {
+        let path = format!("/v1/members?{query}").replace('[', "%5B");
+        let answer = app.get(&key, &path.replace(']', "%5D")).await;
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+        assert_eq!(emails(&answer.json()), expected, "{query}");
+    }
+    for (query, pointer) in [
+        ("email=nonsense", "?email"),
+        ("foreign_key%5Bkey%5D=stripe", "?foreign_key[value]"),
+        ("foreign_key%5Bvalue%5D=cus_1", "?foreign_key[key]"),
+        ("include=purchases", "?include"),
+        ("include_deleted=yes", "?include_deleted"),
+        ("status=happy", "?status"),
+    ] {
+        let answer = app.get(&key, &format!("/v1/members?{query}")).await;
+        assert_eq!(answer.code(), "invalid_filter", "{query}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_shown_by_either_id_with_what_belongs_to_her() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    let shown = app.get(&key, "/v1/members/ext:stripe:cus_1").await;
+    assert_eq!(shown.status, 200, "{}", shown.text);
+    let shown = shown.json();
+    assert_eq!(shown["tier_id"], "prod_a");
+    assert_eq!(
+        shown["foreign_keys"],
+        json!([{"key": "stripe", "value": "cus_1"}])
+    );
+    assert_eq!(shown["entitlements"][0]["active"], true);
+    let id = shown["id"].as_str().unwrap();
+    assert_eq!(
+        app.get(&key, &format!("/v1/members/{id}")).await.json(),
+        shown
+    );
+    let listed = app.get(&key, "/v1/members").await.json();
+    assert!(listed["data"][1]["entitlements"].is_null());
+    assert_eq!(listed["data"][0]["tier_id"], "prod_free");
+    let listed = app.get(&key, "/v1/members?include=entitlements").await;
+    assert_eq!(
+        listed.json()["data"][1]["entitlements"],
+        shown["entitlements"]
+    );
+    let other = app.key("other", &Scope::ALL).await;
+    for word in ["ext:stripe:cus_1", "ext:stripe:cus_9", "mem_none", id] {
+        for rest in ["", "/access", "/sync"] {
+            let answer = app.get(&other, &format!("/v1/members/{word}{rest}")).await;
+            assert_eq!(answer.code(), "member_not_found", "{word}{rest}");
+        }
+    }
+    assert!(emails(&app.get(&other, "/v1/members").await.json()).is_empty());
+}
+
+#[tokio::test]
+async fn access_answers_with_reasons_and_the_age_of_what_is_known() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    let ask = async |member: &str, query: &str| {
+        let path = format!("/v1/members/ext:stripe:{member}/access{query}");
+        app.get(&key, &path).await.json()
+    };
+    let yes = ask("cus_1", "?product=prod_a").await;
+    assert_eq!(yes["allowed"], true);
+    assert_eq!(yes["reasons"], json!(["entitled"]));
+    assert_eq!(yes["entitlements"][0]["product_id"], "prod_a");
+    assert!(yes["synced_age_seconds"].as_f64().unwrap() >= 1.0);
+    let no = ask("cus_1", "?product=prod_x").await;
+    assert_eq!(
+        (&no["allowed"], &no["reasons"]),
+        (&json!(false), &json!(["no_entitlement"]))
+    );
+    assert_eq!(ask("cus_1", "").await["allowed"], true);
+    assert_eq!(ask("cus_2", "").await["allowed"], false);
+    let sync = app
+        .get(&key, "/v1/members/ext:stripe:cus_1/sync")
+        .await
+        .json();
+    assert_eq!(sync["state"], "synced");
+    assert_eq!(sync["customers"][0]["id"], "cus_1");
+}
+
+#[tokio::test]
+async fn a_tier_can_be_edited_within_bounds() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    let tiers = app.get(&key, "/v1/tiers?limit=1").await.json();
+    assert_eq!(tiers["data"][0]["id"], "prod_free");
+    assert_eq!(tiers["data"][0]["is_default"], true);
+    let cursor = tiers["next_cursor"].as_str().unwrap();
+    let rest = app.get(&key, &format!("/v1/tiers?cursor={cursor}")).await;
+    assert_eq!(rest.json()["data"][0]["benefits"], json!(["Early access"]));
+
+    let patch = async |id: &str, body: Value| {
+        let path = format!("/v1/tiers/{id}");
+        app.write(Method::PATCH, &key, &path, &body).await
+    };
+    let body = json!({"is_default": true, "benefits": ["Mail", "Chat"]});
+    let edited = patch("prod_a", body).await;
+    assert_eq!(edited.status, 200, "{}", edited.text);
+    assert_eq!(edited.json()["benefits"], json!(["Mail", "Chat"]));
+    let listed = app.get(&key, "/v1/tiers").await.json();
+    assert_eq!(listed["data"][0]["is_default"], false);
+    let too_many: Vec<_> = (0..51).map(|n| n.to_string()).collect();
+    for wrong in [
+        json!({"benefits": [""]}),
+        json!({"benefits": too_many}),
+        json!({"name": "x"}),
+    ] {
+        assert_eq!(patch("prod_a", wrong).await.status, 400);
+    }
+    assert_eq!(patch("prod_none", json!({})).await.status, 404);
+}

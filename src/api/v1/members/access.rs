@@ -1,0 +1,73 @@
+//! `GET /v1/members/{id}/access`
+
+use axum::extract::State;
+use memberd_jobs::{
+    entitlements::{access as rules, store as entitlements},
+    sync::store::read as mirror,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::model::{Entitlement, found};
+use crate::api::{Answer, ApiState, Caller, Json, Path, Query, ReasonWord, Word};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Question {
+    /// The product she wants to use; without it any product counts.
+    #[param(example = "prod_gold")]
+    product: Option<String>,
+}
+
+/// Whether a member may use something, and why.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AccessAnswer {
+    /// The member.
+    #[schema(example = "mem_01JAAAAAAAAAAAAAAAAAAAAAAA")]
+    member_id: String,
+    /// The product that was asked for; null: any.
+    #[schema(example = "prod_gold")]
+    product_id: Option<String>,
+    /// Whether she may.
+    allowed: bool,
+    /// Why; never empty. New reasons may be added, so decide by `allowed`.
+    reasons: Vec<ReasonWord>,
+    /// The entitlements that decided.
+    entitlements: Vec<Entitlement>,
+    /// How long ago the oldest of her Stripe customers was known to be true, in seconds; null when she has none.
+    #[schema(minimum = 0, example = 3.5)]
+    synced_age_seconds: Option<f64>,
+}
+
+/// May a member use a product?
+///
+/// Answers yes or no, with the reasons, the rows that decided, and the age of what is known from Stripe.
+#[utoipa::path(get, path = "/v1/members/{id}/access", tag = "members", operation_id = "member_access",
+    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"), Question),
+    responses((status = 200, description = "The answer.", body = AccessAnswer)))]
+pub(super) async fn access(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(question): Query<Question>,
+) -> Answer<Json<AccessAnswer>> {
+    let (db, organization, now) = (&state.env.db, &caller.organization, state.env.now());
+    let member = found(&state, &caller, &id).await?;
+    let deleted = member.deleted_at.is_some();
+    let ids = [member.id];
+    let rows = entitlements::of_members(db, organization, &ids).await?;
+    let [member_id] = ids;
+    let customers = mirror::customers_of(db, organization, &member_id).await?;
+    let oldest = customers.iter().filter_map(|customer| customer.as_of).min();
+    let answer = rules::access(rows, question.product.as_deref(), deleted, now);
+    let shown = answer.rows.into_iter().map(|row| Entitlement::of(row, now));
+    Ok(Json(AccessAnswer {
+        member_id,
+        product_id: question.product,
+        allowed: answer.allowed,
+        reasons: answer.reasons.into_iter().map(Word).collect(),
+        entitlements: shown.collect(),
+        synced_age_seconds: oldest.map(|as_of| now.since(as_of).as_secs_f64()),
+    }))
+}

@@ -1,0 +1,156 @@
+//! `GET /v1/members`
+
+use axum::extract::State;
+use memberd_jobs::{
+    entitlements::store as entitlements,
+    kernel::Timestamp,
+    members::{
+        normalize_email,
+        store::{self as members, Filter, TierFilter},
+    },
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::model::{Around, Member};
+use crate::api::{
+    Answer, ApiState, BillingWord, Caller, Closed, Code, Cursor, Json, Limit, List, Page, Problem,
+    Query, Word,
+};
+
+/// What may be shown besides a member's row.
+#[derive(Clone, Copy)]
+pub(super) enum Include {
+    Entitlements,
+}
+
+impl Closed for Include {
+    const NAME: &'static str = "MemberInclude";
+    const ABOUT: &'static str = "What to show besides the member.";
+    const ALL: &'static [Self] = &[Self::Entitlements];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Entitlements => "entitlements",
+        }
+    }
+}
+
+type IncludeWord = Word<Include>;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filters {
+    /// The member with this address; upper and lower case are the same.
+    #[param(example = "jane@example.com")]
+    email: Option<String>,
+    /// The other system of a foreign key; needs `foreign_key[value]`.
+    #[serde(rename = "foreign_key[key]")]
+    #[param(example = "stripe")]
+    foreign_key: Option<String>,
+    /// The id in the other system; needs `foreign_key[key]`.
+    #[serde(rename = "foreign_key[value]")]
+    #[param(example = "cus_123")]
+    foreign_value: Option<String>,
+    /// Members in this tier. The default tier has all who pay for none.
+    #[param(example = "prod_gold")]
+    tier: Option<String>,
+    /// Members with this billing status.
+    #[param(inline)]
+    status: Option<BillingWord>,
+    /// Members who joined at this moment or later.
+    #[param(value_type = Option<String>, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    joined_after: Option<Timestamp>,
+    /// Also members who are deleted.
+    #[serde(default)]
+    include_deleted: bool,
+    /// What to show besides the members.
+    #[param(inline)]
+    include: Option<IncludeWord>,
+    /// Rows of the page.
+    #[param(inline)]
+    #[serde(default)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+impl Filters {
+    fn foreign_key(&self) -> Answer<Option<(&str, &str)>> {
+        match (&self.foreign_key, &self.foreign_value) {
+            (Some(key), Some(value)) => Ok(Some((key, value))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(impossible(
+                "foreign_key[value]",
+                "foreign_key[key] needs it",
+            )),
+            (None, Some(_)) => Err(impossible(
+                "foreign_key[key]",
+                "foreign_key[value] needs it",
+            )),
+        }
+    }
+
+    fn email(&self) -> Answer<Option<String>> {
+        self.email
+            .as_deref()
+            .map(|address| {
+                normalize_email(address).ok_or_else(|| impossible("email", "this is no address"))
+            })
+            .transpose()
+    }
+}
+
+fn impossible(parameter: &str, detail: &str) -> Problem {
+    Problem::field(Code::InvalidFilter, format!("?{parameter}"), detail)
+}
+
+/// List members
+///
+/// The organization's members, newest first. All filters must hold.
+#[utoipa::path(get, path = "/v1/members", tag = "members", operation_id = "list_members", params(Filters),
+    responses((status = 200, description = "A page of members.", body = Page<Member>)))]
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Query(filters): Query<Filters>,
+) -> Answer<Json<Page<Member>>> {
+    let (db, organization) = (&state.env.db, &caller.organization);
+    let list = List {
+        name: "members",
+        organization,
+    };
+    let before = list.position(filters.cursor.as_ref())?;
+    let email = filters.email()?;
+    let default = entitlements::default_tier(db, organization).await?;
+    let filter = Filter {
+        email: email.as_deref(),
+        foreign_key: filters.foreign_key()?,
+        tier: filters.tier.as_deref().map(|id| TierFilter {
+            id,
+            is_default: default.as_deref() == Some(id),
+        }),
+        status: filters.status.map(|word| word.0.as_str()),
+        joined_after: filters.joined_after,
+        include_deleted: filters.include_deleted,
+    };
+    let rows = members::list(
+        db,
+        organization,
+        &filter,
+        before.as_deref(),
+        filters.limit.fetch(),
+    )
+    .await?;
+    let with_entitlements = matches!(filters.include, Some(Word(Include::Entitlements)));
+    let mut around = Around::of(&state, &caller, &rows, with_entitlements).await?;
+    let page = list.page(
+        rows,
+        filters.limit,
+        |row| row.id.clone(),
+        |row| around.show(row),
+    );
+    Ok(Json(page))
+}

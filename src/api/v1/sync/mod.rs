@@ -1,0 +1,24 @@
+//! How the mirror of Stripe is doing, and filling it anew.
+
+mod backfill;
+mod diff;
+mod model;
+mod reconcile;
+mod show;
+
+use memberd_jobs::access::Scope;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::api::{ApiState, Code, Gate, openapi::gated};
+
+const READ: Gate = Gate::Scope(Scope::SyncRead);
+const WRITE: Gate = Gate::Scope(Scope::SyncWrite);
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    let unprocessable = [Code::InvalidRequest];
+    OpenApiRouter::new()
+        .routes(gated(READ, &[], routes!(show::show)))
+        .routes(gated(READ, &unprocessable, routes!(diff::diff)))
+        .routes(gated(WRITE, &unprocessable, routes!(backfill::backfill)))
+        .routes(gated(WRITE, &unprocessable, routes!(reconcile::reconcile)))
+}
