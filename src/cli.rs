@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "demo")]
+use crate::commands::{demo, sandbox};
 use crate::{
     commands::{
         Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi, queues,
@@ -72,6 +74,13 @@ pub enum Command {
     Openapi,
     /// Ask the daemon of this configuration whether it is ready; for containers
     Healthcheck(healthcheck::Args),
+    /// Show a living world: the daemon with a fake Stripe and invented members; needs nothing
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// Run the fake Stripe alone
+    #[cfg(feature = "demo")]
+    #[command(hide = true)]
+    Sandbox(sandbox::Args),
 }
 
 impl Cli {
@@ -94,6 +103,10 @@ impl Cli {
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),
             Command::Healthcheck(args) => healthcheck::run(&args, global),
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(&args, global),
+            #[cfg(feature = "demo")]
+            Command::Sandbox(args) => sandbox::run(&args, global),
         }
     }
 }
