@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        Failure, Outcome, config, healthcheck, init, jobs, keys, migrate, queues, schedules, serve,
-        sync,
+        Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi, queues,
+        schedules, serve, sync,
     },
     config::{self as settings, Loaded, Sources, parse_set},
 };
@@ -62,10 +62,14 @@ pub enum Command {
     Schedules(schedules::Args),
     /// Fill, repair and prove the mirror of Stripe
     Sync(sync::Args),
+    /// Find members, show what one may see and why
+    Members(members::Args),
     /// Compare the database's schema with this binary's, and change it
     Migrate(migrate::Args),
     /// Check, show and explain the configuration
     Config(config::Args),
+    /// Print the OpenAPI document of the control API
+    Openapi,
     /// Ask the daemon of this configuration whether it is ready; for containers
     Healthcheck(healthcheck::Args),
 }
@@ -85,6 +89,8 @@ impl Cli {
             Command::Queues(args) => queues::run(&args, global),
             Command::Schedules(args) => schedules::run(&args, global),
             Command::Sync(args) => sync::run(&args, global),
+            Command::Members(args) => members::run(&args, global),
+            Command::Openapi => openapi::run(),
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),
             Command::Healthcheck(args) => healthcheck::run(&args, global),

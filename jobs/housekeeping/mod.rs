@@ -4,7 +4,7 @@ mod prune_jobs;
 
 pub use prune_jobs::PruneJobs;
 
-use crate::kernel::{CatchUp, Family, JobDef, Schedule};
+use crate::kernel::{CatchUp, Data, Family, JobDef, Schedule};
 
 /// This family.
 pub const FAMILY: Family = Family {
@@ -18,5 +18,9 @@ pub const FAMILY: Family = Family {
         timezone: "UTC",
         catch_up: CatchUp::One,
     }],
-    data: &[],
+    // The kernel's own tables.
+    data: &[
+        Data::Keep("jobs", "holds ids and figures only"),
+        Data::Keep("jobs_done", "holds ids and figures only, and is pruned"),
+    ],
 };

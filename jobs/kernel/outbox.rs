@@ -222,11 +222,16 @@ async fn enqueue_batch(tx: &mut Tx, env: &Env, jobs: &[NewJob]) -> Result<Vec<En
     let mut groups: [Vec<usize>; 3] = Default::default();
     // The first of several equal keys in one batch; the others fold into it.
     let mut first_of: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, job) in jobs.iter().enumerate() {
+    for _ in jobs {
         done.push(Enqueued {
             id: env.chance.id("job", now),
             folded: false,
         });
+    }
+    // Locks are taken in the order of their keys, so that two batches never wait for each other.
+    let mut by_key: Vec<_> = jobs.iter().enumerate().collect();
+    by_key.sort_by_key(|(_, job)| &job.unique_key);
+    for (at, job) in by_key {
         let group = match (job.unique, job.unique_key.as_deref()) {
             (Unique::No, _) | (_, None) => 0,
             (Unique::Within(window), Some(key)) => {

@@ -8,7 +8,8 @@ use super::{
     Env,
     outbox::{self, Enqueued, NewJob},
     test_jobs::{
-        Exclusive, Hourly, Live, Plain, Waiting, claim_one, claim_some, completed, jobs, settle,
+        Exclusive, Hourly, Live, Plain, Waiting, claim_freed, claim_one, claim_some, completed,
+        jobs, settle,
     },
 };
 use crate::{both, testing::TestDb};
@@ -206,6 +207,6 @@ async fn a_job_folded_into_is_claimed_only_after_the_fold_commits() {
         } else {
             drop(tx);
         }
-        assert_eq!(claim_one(&db, "a").await.id, first.id);
+        assert_eq!(claim_freed(&db, "a", 1).await[0].id, first.id);
     }
 }

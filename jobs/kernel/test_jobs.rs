@@ -1,6 +1,6 @@
 //! Job kinds for the kernel's own tests, one for each sort of uniqueness, and the rows they leave.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,8 @@ use crate::args;
 
 /// How long claims last in these tests.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// How long a dropped transaction may hold on to its rows.
+const FREED_PATIENCE: Duration = Duration::from_secs(20);
 
 macro_rules! kinds {
     ($($name:ident: $kind:literal, $unique:expr, $exclusive:literal;)+) => {
@@ -121,6 +123,23 @@ pub(super) async fn claim_some(env: &Env, owner: &str, free: i64) -> Vec<Claimed
 pub(super) async fn claim_one(env: &Env, owner: &str) -> Claimed {
     let mut jobs = claim_some(env, owner, 1).await;
     jobs.pop().expect("a job is due")
+}
+
+/// Like [`claim_some`], for jobs of a transaction that was just dropped: PostgreSQL frees them a moment later.
+pub(super) async fn claim_freed(env: &Env, owner: &str, count: usize) -> Vec<Claimed> {
+    let deadline = Instant::now() + FREED_PATIENCE;
+    let mut jobs = Vec::new();
+    while jobs.len() < count {
+        assert!(
+            Instant::now() < deadline,
+            "only {} jobs were freed",
+            jobs.len()
+        );
+        let free = i64::try_from(count - jobs.len()).unwrap();
+        jobs.extend(claim_some(env, owner, free).await);
+        tokio::task::yield_now().await;
+    }
+    jobs
 }
 
 pub(super) fn end(job: &Claimed, outcome: Outcome) -> Ack {

@@ -16,7 +16,7 @@ pub use stripe::{Call, FakeStripe};
 
 /// Makes each test run on SQLite and on PostgreSQL, as `name::sqlite` and `name::postgres`.
 ///
-/// ```ignore
+/// ```text
 /// both! {
 ///     async fn a_new_database_has_no_jobs(db: TestDb) {
 ///         assert_eq!(db.count("jobs").await, 0);
@@ -29,7 +29,11 @@ macro_rules! both {
         $(
             $(#[$meta])*
             mod $name {
-                #[allow(unused_imports, clippy::allow_attributes, reason = "a test may need nothing from around it")]
+                #[allow(
+                    unused_imports,
+                    clippy::allow_attributes,
+                    reason = "a test may need nothing from around it"
+                )]
                 use super::*;
 
                 async fn test($db: $crate::testing::TestDb) $body

@@ -34,7 +34,7 @@ pub use page::{Cursor, Limit, List, Page, place};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use router::{router, router_with};
 pub use serve::{ServeLimits, serve};
-pub use state::{ApiState, HttpLimits, Metrics, Readiness};
+pub use state::{ApiState, HttpLimits, Metrics};
 pub use words::{
     BillingWord, Closed, QueueWord, ReasonWord, ScopeWord, StateWord, Text, Whole, Word,
 };

@@ -1,21 +1,18 @@
 //! What every endpoint has at hand.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use memberd_jobs::kernel::{Env, Registry, Timestamp};
+use memberd_jobs::kernel::{Env, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::{
     auth::KeyCache,
     limits::{BODY_BYTES_DEFAULT, REQUEST_TIMEOUT_DEFAULT},
+    open::readyz::Checked,
 };
+use crate::runtime::health::Readiness;
 
 /// Everything outside an endpoint. Clones share all of it.
 #[derive(Clone, Debug)]
@@ -28,6 +25,8 @@ pub struct ApiState {
     pub version: &'static str,
     /// Whether this process is ready, as its parts report it.
     pub readiness: Arc<Readiness>,
+    /// The last look at the database, so that nobody can wear out the disk by asking.
+    pub(super) checked: Arc<Mutex<Option<Checked>>>,
     /// The metrics of this process.
     pub metrics: Metrics,
     /// Bounds that the configuration sets.
@@ -45,7 +44,8 @@ impl ApiState {
             env,
             registry,
             version: env!("CARGO_PKG_VERSION"),
-            readiness: Arc::new(Readiness::default()),
+            readiness: Arc::default(),
+            checked: Arc::default(),
             metrics: Metrics(metrics),
             limits: HttpLimits::default(),
             tasks: TaskTracker::new(),
@@ -79,38 +79,5 @@ impl Default for HttpLimits {
             body_bytes: BODY_BYTES_DEFAULT,
             request_timeout: REQUEST_TIMEOUT_DEFAULT,
         }
-    }
-}
-
-/// What the parts of this process say about themselves, for `/readyz`.
-#[derive(Debug, Default)]
-pub struct Readiness {
-    draining: AtomicBool,
-    /// Last sign of life of the workers in Unix milliseconds; 0 where this process has no workers.
-    workers_beat: AtomicI64,
-    /// The last answer of the database check.
-    pub(super) checked: tokio::sync::Mutex<Option<super::open::readyz::Checked>>,
-}
-
-impl Readiness {
-    /// Says that the workers of this process are alive. A process without that role never says so.
-    pub fn workers_beat(&self, now: Timestamp) {
-        self.workers_beat.store(now.0, Ordering::Relaxed);
-    }
-
-    /// Says that this process is about to stop, so that nobody sends it new requests.
-    pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether this process is about to stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// When the workers last showed that they live; `None` where this process has none.
-    pub fn last_workers_beat(&self) -> Option<Timestamp> {
-        let beat = self.workers_beat.load(Ordering::Relaxed);
-        (beat != 0).then_some(Timestamp(beat))
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     body::{Body, Bytes, to_bytes},
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -23,8 +23,10 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
-use super::refuse;
-use crate::stripe::signature::{self, SignatureError, verify};
+use crate::{
+    api::{Code, Problem},
+    stripe::signature::{self, SignatureError, verify},
+};
 
 /// Bytes of a body, unless configured: Stripe's largest events have some hundred kilobytes.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -34,9 +36,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The organization of the path without one.
 const DEFAULT_ORGANIZATION: &str = "default";
-
-/// Seconds until Stripe or a proxy may come again when nothing could be stored.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// What the routes need.
 #[derive(Clone, Debug)]
@@ -196,45 +195,31 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let bad = StatusCode::BAD_REQUEST;
-        match self {
-            Self::UnknownOrganization => refuse(
-                StatusCode::NOT_FOUND,
-                "not_found",
+        let (code, detail) = match self {
+            Self::UnknownOrganization => (
+                Code::NotFound,
                 "no organization with this name receives Stripe webhooks: check the endpoint's URL and \
-                 stripe.webhook_secrets",
+                 stripe.webhook_secrets"
+                    .to_owned(),
             ),
-            Self::TooLarge(limit) => refuse(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                &format!("the body has more than {limit} bytes"),
-            ),
-            Self::Incomplete => refuse(
-                bad,
-                "invalid_request",
-                "the body broke off or came too slowly",
-            ),
+            Self::TooLarge(limit) => {
+                (Code::PayloadTooLarge, format!("the body has more than {limit} bytes"))
+            }
+            Self::Incomplete => {
+                (Code::InvalidRequest, "the body broke off or came too slowly".to_owned())
+            }
             Self::Signature(error @ SignatureError::Expired(_)) => {
-                refuse(bad, "signature_expired", &error.to_string())
+                (Code::SignatureExpired, error.to_string())
             }
-            Self::Signature(error) => refuse(bad, "invalid_signature", &error.to_string()),
-            Self::Malformed(why) => refuse(
-                bad,
-                "invalid_json",
-                &format!("the body is not a Stripe event: {why}"),
-            ),
+            Self::Signature(error) => (Code::InvalidSignature, error.to_string()),
+            Self::Malformed(why) => {
+                (Code::InvalidJson, format!("the body is not a Stripe event: {why}"))
+            }
             Self::Unavailable => {
-                let mut response = refuse(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "overloaded",
-                    "the event could not be stored: send it again",
-                );
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, RETRY_AFTER);
-                response
+                (Code::Overloaded, "the event could not be stored: send it again".to_owned())
             }
-        }
+        };
+        Problem::new(code, detail).into_response()
     }
 }
 

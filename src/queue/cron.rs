@@ -6,8 +6,7 @@ use memberd_jobs::kernel::{
     Env, Registry, Timestamp,
     db::Result,
     queue::{
-        Queue,
-        sample::{self, STATES, Sample},
+        admin::{Lane, lanes},
         schedules::{self, Wanted},
     },
 };
@@ -79,32 +78,31 @@ impl Cron {
         }
         if self.sampled.is_none_or(|at| at.elapsed() >= SAMPLE_PAUSE) {
             let now = self.env.now();
-            show(&sample::sample(&self.env.db, now).await?, now);
+            show(&lanes(&self.env.db, now).await?, now);
             self.sampled = Some(Instant::now());
         }
         Ok(())
     }
 }
 
-/// Sets every gauge, also those of which there is nothing.
-fn show(samples: &[Sample], now: Timestamp) {
-    for queue in Queue::ALL {
-        for state in STATES {
-            let of = |sample: &&Sample| sample.queue == queue && sample.state == state;
-            let sample = samples.iter().find(of);
-            let jobs = sample.map_or(0, |sample| sample.jobs);
-            gauge!("memberd_queue_jobs", "queue" => queue.as_str(), "state" => state)
-                .set(figure(jobs));
-            if state == "available" {
-                let age = sample.map_or(Duration::ZERO, |sample| now.since(sample.first_due));
-                gauge!("memberd_queue_oldest_available_age_seconds", "queue" => queue.as_str())
-                    .set(age.as_secs_f64());
-            }
-        }
+fn show(lanes: &[Lane], now: Timestamp) {
+    for lane in lanes {
+        let queue = lane.queue.as_str();
+        gauge!("memberd_queue_jobs", "queue" => queue, "state" => "waiting")
+            .set(figure(lane.waiting));
+        gauge!("memberd_queue_jobs", "queue" => queue, "state" => "running")
+            .set(figure(lane.running));
+        let age = lane
+            .oldest_available_at
+            .map_or(Duration::ZERO, |due_at| now.since(due_at));
+        gauge!("memberd_queue_oldest_available_age_seconds", "queue" => queue)
+            .set(age.as_secs_f64());
+        let paused = i64::from(lane.paused_at.is_some());
+        gauge!("memberd_queue_paused", "queue" => queue).set(figure(paused));
     }
 }
 
-/// A count as a gauge has it. Counts beyond four billion jobs all look the same.
+/// A count as a gauge has it. Counts beyond four billion all look the same.
 fn figure(count: i64) -> f64 {
     f64::from(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
 }

@@ -144,9 +144,9 @@ impl Lane {
             if self.stop.is_cancelled() && self.busy == 0 && self.ends.is_empty() {
                 return;
             }
-            metrics::round(self.queue);
-            match self.round().await {
-                Ok((settled, round)) => self.done(settled, round),
+            match self.look().await {
+                Ok(Some((settled, round))) => self.done(settled, round),
+                Ok(None) => self.works(),
                 Err(error) => self.failed(&error).await,
             }
         }
@@ -209,26 +209,36 @@ impl Lane {
         }
     }
 
-    async fn round(&self) -> Result<(Settled, Round)> {
-        let acks = acks(&self.ends);
+    /// A round, unless there is nothing to do: an idle lane only reads.
+    async fn look(&self) -> Result<Option<(Settled, Round)>> {
+        let db = &self.env.db;
         let work = async {
-            let mut tx = self.env.db.begin().await?;
-            let settled = if acks.is_empty() {
-                Settled::default()
-            } else {
-                ack::settle(&mut tx, self.env.now(), &acks).await?
-            };
-            let round = if self.stop.is_cancelled() {
-                Round::default()
-            } else {
-                claim::claim(&mut tx, &self.claim()).await?
-            };
-            tx.commit().await?;
-            Ok((settled, round))
+            if self.ends.is_empty() && !claim::any_due(db, self.queue, self.env.now()).await? {
+                return Ok(None);
+            }
+            metrics::round(self.queue);
+            self.round().await.map(Some)
         };
         tokio::time::timeout(ROUND_PATIENCE, work)
             .await
             .unwrap_or_else(|_| Err(took_too_long(ROUND_PATIENCE)))
+    }
+
+    async fn round(&self) -> Result<(Settled, Round)> {
+        let mut tx = self.env.db.begin().await?;
+        let acks = acks(&self.ends);
+        let settled = if acks.is_empty() {
+            Settled::default()
+        } else {
+            ack::settle(&mut tx, self.env.now(), &acks).await?
+        };
+        let round = if self.stop.is_cancelled() {
+            Round::default()
+        } else {
+            claim::claim(&mut tx, &self.claim()).await?
+        };
+        tx.commit().await?;
+        Ok((settled, round))
     }
 
     fn claim(&self) -> Claim<'_> {
@@ -242,9 +252,15 @@ impl Lane {
         }
     }
 
-    fn done(&mut self, settled: Settled, round: Round) {
+    /// The database answers.
+    fn works(&mut self) {
+        self.more = false;
         self.backoff.reset();
         self.outage.over(self.queue.as_str());
+    }
+
+    fn done(&mut self, settled: Settled, round: Round) {
+        self.works();
         let written = self.ends.len().min(ROUND_JOBS_MAX);
         let ends = self.ends.drain(..written).collect::<Vec<_>>();
         settle_table(&self.table, &ends, settled);

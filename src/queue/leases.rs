@@ -74,7 +74,7 @@ impl Leases {
             } else if self.table.running() > 0 {
                 bounded(renewal, self.look()).await
             } else {
-                continue;
+                Ok(())
             };
             match done {
                 Ok(()) => {

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use memberd_jobs::kernel::Env;
+use memberd_jobs::{
+    kernel::{
+        Env,
+        outbox::{self, NewJob},
+    },
+    sync::PollEvents,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    health::Readiness,
-    http::{self, HttpState},
-    telemetry, wiring,
-};
+use super::{health::Readiness, http, telemetry, wiring};
 use crate::{
-    config::{Config, Role},
+    config::{Config, DEFAULT_ORGANIZATION, Role},
     queue,
 };
 
@@ -34,18 +36,9 @@ pub async fn run(
     let tracker = TaskTracker::new();
     if config.node.roles.contains(&Role::Api) {
         let listener = listen(config).await?;
-        let state = HttpState {
-            env: env.clone(),
-            readiness: Arc::clone(&readiness),
-            lease: config.node.lease,
-            metrics: metrics.clone(),
-        };
-        let served = http::serve(listener, http::http_routes(config, &state), stop.clone());
-        tracker.spawn(async move {
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        });
+        let state = http::state(&env, &registry, config, &readiness, &metrics);
+        let (config, stop) = (config.clone(), stop.clone());
+        tracker.spawn(async move { http::serve(listener, state, &config, stop).await });
     }
     tracker.spawn(telemetry::upkeep(metrics, stop.clone()));
     let (draining, told) = (Arc::clone(&readiness), stop.clone());
@@ -53,6 +46,9 @@ pub async fn run(
         told.cancelled().await;
         draining.drain();
     });
+    if config.node.roles.contains(&Role::Scheduler) {
+        catch_up(&env).await?;
+    }
     let node = &options.node;
     tracing::info!(
         node = node.name,
@@ -68,6 +64,27 @@ pub async fn run(
     }
     env.db.close().await;
     tracing::info!("memberd has stopped");
+    Ok(())
+}
+
+/// What Stripe sent while nobody listened is asked for at once, not at the next tick.
+async fn catch_up(env: &Env) -> anyhow::Result<()> {
+    if !env
+        .settings
+        .organizations
+        .values()
+        .any(|organization| organization.has_stripe)
+    {
+        return Ok(());
+    }
+    let mut tx = env.db.begin().await?;
+    outbox::enqueue(
+        &mut tx,
+        env,
+        NewJob::of(DEFAULT_ORGANIZATION, &PollEvents::default())?,
+    )
+    .await?;
+    tx.commit().await?;
     Ok(())
 }
 

@@ -1,9 +1,6 @@
 //! Whether this process can take work, as `/readyz` and the drain see it.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicI64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use memberd_jobs::kernel::Timestamp;
 
@@ -26,14 +23,14 @@ impl Readiness {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The leases were renewed or checked.
+    /// The task that looks after the leases is alive, and the database answered it last time.
     pub fn beat(&self, now: Timestamp) {
         self.beat.store(now.0, Ordering::Release);
     }
 
-    /// Time since the last sign of life; `None` before the first.
-    pub fn beat_age(&self, now: Timestamp) -> Option<Duration> {
+    /// The last sign of life; `None` before the first.
+    pub fn last_beat(&self) -> Option<Timestamp> {
         let beat = self.beat.load(Ordering::Acquire);
-        (beat > 0).then(|| now.since(Timestamp(beat)))
+        (beat > 0).then_some(Timestamp(beat))
     }
 }

@@ -1,89 +1,68 @@
-//! What this process answers over HTTP.
+//! What this process answers over HTTP: the control API and the webhooks in, behind the same layers.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-use memberd_jobs::kernel::Env;
+use axum::Router;
+use memberd_jobs::kernel::{Env, Registry};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::health::Readiness;
 use crate::{
+    api::{self, ApiState, HttpLimits, ServeLimits},
     config::{Config, DEFAULT_ORGANIZATION},
-    ingest,
+    ingest::stripe::{self, StripeIngest},
+    stripe::signature,
 };
 
-/// Leases without a sign of life for this long mean that the process or its database hangs.
-const BEATS_MISSED_MAX: u32 = 2;
-
-/// What the routes need.
-#[derive(Clone, Debug)]
-pub struct HttpState {
-    /// The world.
-    pub env: Env,
-    /// Signs of life.
-    pub readiness: Arc<Readiness>,
-    /// How long a lease lasts: the measure of a sign of life.
-    pub lease: Duration,
-    /// The metrics.
-    pub metrics: PrometheusHandle,
+/// What every endpoint has at hand.
+pub fn state(
+    env: &Env,
+    registry: &Arc<Registry>,
+    config: &Config,
+    readiness: &Arc<Readiness>,
+    metrics: &PrometheusHandle,
+) -> ApiState {
+    let mut state = ApiState::new(env.clone(), Arc::clone(registry), metrics.clone());
+    state.readiness = Arc::clone(readiness);
+    state.limits = HttpLimits {
+        body_bytes: config.server.body_limit,
+        request_timeout: config.server.request_timeout,
+    };
+    state
 }
 
-/// All routes. MERGE: `crate::api::router` joins here, and takes over the three open routes.
-pub fn http_routes(config: &Config, state: &HttpState) -> Router {
-    let open = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route(
-            "/metrics",
-            get(async |State(state): State<HttpState>| state.metrics.render()),
-        )
-        .with_state(state.clone());
-    open.merge(ingest::stripe::routes(stripe_ingest(config, &state.env)))
-}
-
-/// Answers requests until `stop`, then lets running ones finish. MERGE: `crate::api::serve` takes this place.
-///
-/// # Errors
-/// When the listener breaks.
+/// Answers requests until `stop`, then lets those under way finish.
 pub async fn serve(
     listener: TcpListener,
-    routes: Router,
+    state: ApiState,
+    config: &Config,
     stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+) {
+    let webhooks: Router<ApiState> =
+        stripe::routes(stripe_ingest(config, &state.env)).with_state(());
+    let limits = ServeLimits {
+        header_timeout: config.server.header_timeout,
+        connections_max: config.server.connections_max,
+        drain: config.shutdown.timeout,
+    };
+    let tasks = state.tasks.clone();
+    api::serve(listener, api::router_with(state, webhooks), limits, stop).await;
+    tasks.close();
+    tasks.wait().await;
 }
 
-fn stripe_ingest(config: &Config, env: &Env) -> ingest::stripe::StripeIngest {
+fn stripe_ingest(config: &Config, env: &Env) -> StripeIngest {
     let organizations = &config.organizations;
     let secrets = organizations
         .iter()
         .map(|(id, organization)| (id.clone(), organization.stripe.webhook_secrets.clone()));
     let default = organizations.get(DEFAULT_ORGANIZATION);
-    ingest::stripe::StripeIngest {
+    StripeIngest {
         env: env.clone(),
         secrets: secrets.collect::<BTreeMap<_, _>>(),
-        tolerance: default.map_or(crate::stripe::signature::TOLERANCE, |one| {
-            one.stripe.webhook_tolerance
-        }),
+        tolerance: default.map_or(signature::TOLERANCE, |one| one.stripe.webhook_tolerance),
         body_limit: config.server.webhook_body_limit,
-    }
-}
-
-async fn ready(State(state): State<HttpState>) -> (StatusCode, &'static str) {
-    let readiness = &state.readiness;
-    let age = readiness.beat_age(state.env.now());
-    if readiness.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else if age.is_none_or(|age| age > state.lease * BEATS_MISSED_MAX) {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no sign of life from the database\n",
-        )
-    } else {
-        (StatusCode::OK, "ready\n")
     }
 }

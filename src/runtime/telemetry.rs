@@ -124,6 +124,10 @@ fn describe() {
         "Unfinished jobs by queue and state, counted by the scheduler."
     );
     describe_gauge!(
+        "memberd_queue_paused",
+        "1 while people have paused the queue."
+    );
+    describe_gauge!(
         "memberd_queue_oldest_available_age_seconds",
         Unit::Seconds,
         "How long the job that is due the longest waits for a slot."

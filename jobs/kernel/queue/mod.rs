@@ -9,7 +9,6 @@ pub mod admin;
 pub mod claim;
 pub mod lease;
 pub mod prune;
-pub mod sample;
 pub mod schedules;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use memberd_jobs::kernel::{
     Timestamp,
-    db::{self, Db, Sql},
+    db::{self, Db},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,9 +41,6 @@ pub(in crate::api) struct Checked {
     fault: Option<(Code, String)>,
 }
 
-/// Writes without changing anything: takes the write lock and commits.
-const WRITE: Sql = Sql::both("UPDATE organizations SET name = name WHERE id = 'default'");
-
 /// Whether the process can do its work
 ///
 /// The database can be written within a second, its schema is this version's, the workers of this process (if it has
@@ -70,7 +67,7 @@ pub(super) async fn readyz(State(state): State<ApiState>, _: NoQuery) -> Answer<
     let database = database(&state).await;
     let age = now.since(database.at).as_secs_f64();
     note("database", age, database.fault);
-    if let Some(beat) = state.readiness.last_workers_beat() {
+    if let Some(beat) = state.readiness.last_beat() {
         let age = now.since(beat);
         let why = format!("the workers have been silent for {} s", age.as_secs());
         let fault = (age > WORKER_SILENCE_MAX).then_some((Code::Overloaded, why));
@@ -90,7 +87,7 @@ pub(super) async fn readyz(State(state): State<ApiState>, _: NoQuery) -> Answer<
 
 /// Looks at the database, at most once a second.
 async fn database(state: &ApiState) -> Checked {
-    let mut last = state.readiness.checked.lock().await;
+    let mut last = state.checked.lock().await;
     let now = state.env.now();
     if let Some(checked) = last.as_ref().filter(|c| now.since(c.at) < READY_CACHE_TTL) {
         return checked.clone();
@@ -121,7 +118,5 @@ async fn database(state: &ApiState) -> Checked {
 
 async fn look(db: &Db) -> db::Result<()> {
     db.check_schema().await?;
-    let mut tx = db.begin().await?;
-    tx.execute(WRITE, &[]).await?;
-    tx.commit().await
+    db.check_writable().await
 }

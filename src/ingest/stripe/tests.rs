@@ -190,10 +190,11 @@ async fn unknown_organizations_and_those_without_secrets_look_alike(db: TestDb) 
     let mut bodies = Vec::new();
     for name in ["nobody", "silent", "DEFAULT", "..%2Fdefault"] {
         let path = format!("/webhooks/stripe/{name}");
-        let answer = world
+        let mut answer = world
             .send(&path, &sign("", NOW, body.as_bytes()), body.clone())
             .await;
         answer.refused(404, "not_found");
+        answer.body["request_id"].take();
         bodies.push(answer.body);
     }
     bodies.dedup();
@@ -217,7 +218,7 @@ async fn what_cannot_be_stored_is_asked_for_again(db: TestDb) {
     }
     let answer = world.good(&body).await;
     answer.refused(503, "overloaded");
-    assert_eq!(answer.retry_after.as_deref(), Some("5"));
+    assert_eq!(answer.retry_after.as_deref(), Some("1"));
     world.counted("unavailable", 1);
 
     let world = World::over(world.db.reopen().await, BODY_LIMIT);
@@ -232,6 +233,6 @@ async fn only_post_is_answered(db: TestDb) {
         .body(Body::empty())
         .unwrap();
     let response = world.router.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.status(), axum::http::StatusCode::METHOD_NOT_ALLOWED);
 }
 }

@@ -14,8 +14,10 @@ use crate::{
         Env,
         db::Sql,
         outbox,
-        queue::claim,
-        test_jobs::{Exclusive, Plain, claim_one, claim_some, completed, jobs, settle, wanted},
+        queue::{Queue, claim},
+        test_jobs::{
+            Exclusive, Plain, claim_freed, claim_one, claim_some, completed, jobs, settle, wanted,
+        },
     },
     testing::TestDb,
 };
@@ -90,13 +92,23 @@ both! {
         let round = claim::claim(&mut tx, &wanted(&db, "a", 3)).await.unwrap();
         assert_eq!((round.jobs.len(), round.more), (2, false));
         drop(tx);
-        assert_eq!(claim_some(&db, "b", 10).await.len(), 5, "a claim that rolls back gives all back");
+        claim_freed(&db, "b", 5).await;
+        assert_eq!(jobs(&db).await[0].attempt, 1, "a claim that rolls back gives all back");
+    }
+
+    async fn a_round_is_bounded_however_many_slots_are_free(db: TestDb) {
+        let most = crate::kernel::limits::ROUND_JOBS_MAX;
+        enqueue(&db, most + 1).await;
+        assert!(claim::any_due(&db.db, Queue::Default, db.now()).await.unwrap());
+        assert_eq!(claim_some(&db, "a", 100_000).await.len(), most);
+        assert_eq!(claim_some(&db, "a", 100_000).await.len(), 1);
+        assert!(!claim::any_due(&db.db, Queue::Default, db.now()).await.unwrap());
     }
 
     async fn other_queues_are_left_alone(db: TestDb) {
         enqueue(&db, 1).await;
         let mut tx = db.db.begin().await.unwrap();
-        let other = claim::Claim { queue: crate::kernel::queue::Queue::Stripe, ..wanted(&db, "a", 9) };
+        let other = claim::Claim { queue: Queue::Stripe, ..wanted(&db, "a", 9) };
         assert!(claim::claim(&mut tx, &other).await.unwrap().jobs.is_empty());
     }
 

@@ -13,6 +13,7 @@ use sha2::Sha256;
 use tower::ServiceExt as _;
 
 use super::super::*;
+use crate::api::{self, ApiState};
 
 pub(super) const SECRET: &str = "whsec_ours";
 pub(super) const NOW: Timestamp = memberd_jobs::testing::START;
@@ -57,7 +58,7 @@ impl World {
     pub(super) fn over(db: TestDb, body_limit: usize) -> Self {
         let recorder = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
         let secrets = |list: &[&str]| list.iter().map(|text| SecretString::from(*text)).collect();
-        let router = routes(StripeIngest {
+        let webhooks = routes(StripeIngest {
             env: db.env.clone(),
             secrets: [
                 ("default".to_owned(), secrets(&["whsec_old", SECRET])),
@@ -68,6 +69,8 @@ impl World {
             tolerance: signature::TOLERANCE,
             body_limit,
         });
+        let state = ApiState::new(db.env.clone(), Arc::default(), recorder.handle());
+        let router = api::router_with(state, webhooks.with_state(()));
         Self {
             db,
             router,
@@ -151,9 +154,13 @@ impl Seen {
         assert_eq!(self.body["status"], status);
         assert_eq!(
             self.body["type"],
-            format!("https://memberd.dev/problems/{code}")
+            format!("https://github.com/memberd/memberd/blob/main/docs/errors.md#{code}")
         );
-        assert!(self.body["detail"].is_string() && self.body["title"].is_string());
+        assert!(
+            ["detail", "title", "request_id"]
+                .iter()
+                .all(|name| self.body[name].is_string())
+        );
     }
 }
 

@@ -1,0 +1,155 @@
+//! The real binary: how it starts, refuses and ends.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// How long the daemon may take to start or to stop on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+
+/// A folder with a database and a port.
+struct Home {
+    folder: TempDir,
+    listen: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        Self {
+            folder: TempDir::new().unwrap(),
+            listen: format!("127.0.0.1:{port}"),
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_memberd"));
+        let listen = format!("server.listen={}", self.listen);
+        command
+            .current_dir(self.folder.path())
+            .env_clear()
+            .args(["--set", &listen])
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("memberd.db")
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(LOOK_PAUSE);
+    }
+}
+
+fn terminate(child: &Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").arg(&id).status().unwrap();
+    assert!(sent.success());
+}
+
+async fn execute(file: &Path, sql: &'static str) {
+    use sqlx::Connection as _;
+    let url = format!("sqlite:{}", file.display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[test]
+fn a_daemon_becomes_ready_and_ends_with_0_on_sigterm() {
+    let home = Home::new();
+    let mut daemon = home
+        .command(&["--set", "database.migrate=auto", "serve"])
+        .spawn()
+        .unwrap();
+    until("the daemon is ready", || {
+        home.run(&["healthcheck"]).status.success()
+    });
+    terminate(&daemon);
+    let mut ended = None;
+    until("the daemon ends", || {
+        ended = daemon.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0));
+    let checked = home.run(&["healthcheck"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(text(&checked.stderr).contains(&home.listen));
+}
+
+#[test]
+fn an_older_schema_is_refused_with_the_command_that_fixes_it() {
+    let home = Home::new();
+    let refused = home.run(&["serve"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(text(&refused.stderr).contains("memberd migrate up"));
+    assert_eq!(home.run(&["migrate", "status"]).status.code(), Some(3));
+    let planned = home.run(&["migrate", "up", "--dry-run"]);
+    assert!(text(&planned.stdout).contains("CREATE TABLE jobs"));
+    assert_eq!(home.run(&["migrate", "status"]).status.code(), Some(3));
+    assert_eq!(home.run(&["migrate", "up"]).status.code(), Some(0));
+    assert_eq!(home.run(&["migrate", "status"]).status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let home = Home::new();
+    assert_eq!(home.run(&["migrate", "up"]).status.code(), Some(0));
+    let newer =
+        "INSERT INTO memberd_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'of tomorrow', TRUE, x'00', 0)";
+    execute(&home.database(), newer).await;
+    for command in [&["serve"][..], &["migrate", "up"], &["migrate", "status"]] {
+        let refused = home.run(command);
+        assert_eq!(refused.status.code(), Some(3), "{command:?}");
+        assert!(text(&refused.stderr).contains("9999"), "{command:?}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_a_usage_error_that_names_every_key() {
+    let home = Home::new();
+    let wrong = ["--set", "server.listen=x", "--set", "node.lease=1s"];
+    for command in ["serve", "healthcheck"] {
+        let refused = home.run(&[&wrong[..], &[command]].concat());
+        assert_eq!(refused.status.code(), Some(2));
+        let error = text(&refused.stderr);
+        for key in ["server.listen", "node.lease"] {
+            assert!(error.contains(key), "{key} in {error}");
+        }
+    }
+    assert_eq!(home.run(&["dance"]).status.code(), Some(2));
+    assert_eq!(home.run(&["config", "check"]).status.code(), Some(0));
+    let misspelt = [
+        "--set",
+        "schedules.housekeeping.prune_job.enabled=false",
+        "serve",
+    ];
+    assert_eq!(home.run(&misspelt).status.code(), Some(2));
+}
