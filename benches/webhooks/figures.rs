@@ -115,12 +115,19 @@ impl Idle {
 
 impl fmt::Display for Idle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "idle: {:.1} MiB resident, {:.2} % of a core", self.rss_mib, self.cpu_percent)
+        write!(
+            f,
+            "idle: {:.1} MiB resident, {:.2} % of a core",
+            self.rss_mib, self.cpu_percent
+        )
     }
 }
 
 fn sorted(times: Vec<Duration>) -> Vec<f64> {
-    let mut millis: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1_000.0).collect();
+    let mut millis: Vec<f64> = times
+        .iter()
+        .map(|time| time.as_secs_f64() * 1_000.0)
+        .collect();
     millis.sort_by(f64::total_cmp);
     millis
 }

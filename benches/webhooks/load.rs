@@ -31,7 +31,11 @@ pub(crate) struct Pace {
 impl Pace {
     /// The events it can use up.
     pub(crate) fn events_at_most(&self) -> usize {
-        let per_second = if self.per_second == 0 { FASTEST } else { self.per_second };
+        let per_second = if self.per_second == 0 {
+            FASTEST
+        } else {
+            self.per_second
+        };
         usize::try_from(u64::from(per_second) * self.time.as_secs()).unwrap()
     }
 }
@@ -41,10 +45,14 @@ pub(crate) async fn events(world: &World, wanted: usize) -> Vec<String> {
     let mut bodies = Vec::new();
     let mut after = String::new();
     loop {
-        let page = world.look(&format!("/stripe/truth?type=event&limit={PAGE}{after}")).await;
+        let page = world
+            .look(&format!("/stripe/truth?type=event&limit={PAGE}{after}"))
+            .await;
         let data = page["data"].as_array().unwrap();
         bodies.extend(data.iter().map(ToString::to_string));
-        let Some(next) = page["next"].as_str() else { break };
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         after = format!("&after={next}");
     }
     bodies.split_off(bodies.len().saturating_sub(wanted))
@@ -74,7 +82,10 @@ pub(crate) async fn run(daemon: &Daemon, pace: &Pace, events: Vec<String>) -> An
         0 => closed(&sender, pace, begun).await,
         per_second => open(&sender, per_second, begun).await,
     };
-    let mut answers = Answers { took: begun.elapsed(), ..Answers::default() };
+    let mut answers = Answers {
+        took: begun.elapsed(),
+        ..Answers::default()
+    };
     for one in sent {
         match one {
             Some(time) => answers.times.push(time),
@@ -98,7 +109,10 @@ impl Sender {
         let request = self
             .http
             .post(&self.url)
-            .header(memberd_sandbox::signature::HEADER, webhook::sign(body.as_bytes()))
+            .header(
+                memberd_sandbox::signature::HEADER,
+                webhook::sign(body.as_bytes()),
+            )
             .header("content-type", "application/json; charset=utf-8")
             .body(body.clone());
         let answer = async {

@@ -18,7 +18,12 @@ mod report;
 mod usage;
 
 #[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, unused_imports, unused_macros, reason = "the tests need more of it")]
+#[expect(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "the tests need more of it"
+)]
 mod support;
 
 use std::{path::Path, time::Duration};
@@ -47,9 +52,17 @@ const MEMBERS: u64 = 500;
 fn main() {
     let quick = std::env::args_os().any(|arg| arg == "--quick");
     let setup = if quick {
-        Setup { rounds: 1, load: Duration::from_secs(3), idle: Duration::from_secs(5) }
+        Setup {
+            rounds: 1,
+            load: Duration::from_secs(3),
+            idle: Duration::from_secs(5),
+        }
     } else {
-        Setup { rounds: ROUNDS, load: LOAD, idle: IDLE }
+        Setup {
+            rounds: ROUNDS,
+            load: LOAD,
+            idle: IDLE,
+        }
     };
     // The build folder is on a disk; a temporary folder may be in memory, where commits cost nothing.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -83,7 +96,10 @@ async fn measure(setup: &Setup) -> (Idle, Vec<Row>) {
             }
         }
     }
-    (Idle::median(&idle), rows.iter().map(|rows| Row::median(rows)).collect())
+    (
+        Idle::median(&idle),
+        rows.iter().map(|rows| Row::median(rows)).collect(),
+    )
 }
 
 /// One load against a fresh daemon with a fresh file. After the load that the goal is about, also the rest.
@@ -94,10 +110,21 @@ async fn one(setup: &Setup, per_second: u32) -> (Row, Option<Idle>) {
     let mut daemon = Daemon::prepare(&world, node);
     daemon.up().await;
     // The events exist before the load begins; the load sends them, so the sandbox sends none itself.
-    world.inspect("/stripe/world", &json!({"members": MEMBERS, "seed": 1})).await;
-    let pace = Pace { per_second, connections: CONNECTIONS, time: setup.load };
+    world
+        .inspect("/stripe/world", &json!({"members": MEMBERS, "seed": 1}))
+        .await;
+    let pace = Pace {
+        per_second,
+        connections: CONNECTIONS,
+        time: setup.load,
+    };
     let wanted = pace.events_at_most();
-    world.inspect("/stripe/scenario", &json!({"name": "busy_day", "events": wanted, "seed": 1})).await;
+    world
+        .inspect(
+            "/stripe/scenario",
+            &json!({"name": "busy_day", "events": wanted, "seed": 1}),
+        )
+        .await;
     let events = load::events(&world, wanted).await;
     let probes = probe::customers(&world, setup.load).await;
 

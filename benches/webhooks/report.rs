@@ -31,17 +31,41 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
         let _ = writeln!(
             text,
             "| {} | {:.0} | {:.2} ms | {:.2} ms | {:.1} ms | {:.0} ms | {:.0} ms | {:.0} | {:.0} % of a core | {:.1} MiB |",
-            row.name(), row.rate, row.p50, row.p99, row.max, row.effect_p50, row.effect_p99, row.failed,
-            row.cpu_percent, row.peak_mib,
+            row.name(),
+            row.rate,
+            row.p50,
+            row.p99,
+            row.max,
+            row.effect_p50,
+            row.effect_p99,
+            row.failed,
+            row.cpu_percent,
+            row.peak_mib,
         );
     }
     let first = &rows[0];
     text.push_str("\n![Answers by load](webhooks.svg)\n\n| goal | measured | |\n|---|--:|---|\n");
     let goals = [
-        ("answers at 200/s: p99 at most 20 ms", format!("{:.2} ms", first.p99), first.p99 <= ANSWER_P99_MS),
-        ("effect readable at 200/s: p99 within 1 s", format!("{:.0} ms", first.effect_p99), first.effect_p99 <= EFFECT_MS),
-        ("idle: less than 60 MiB resident", format!("{:.1} MiB", idle.rss_mib), idle.rss_mib < IDLE_MIB),
-        ("idle: less than 1 % of a core", format!("{:.2} %", idle.cpu_percent), idle.cpu_percent < IDLE_CPU_PERCENT),
+        (
+            "answers at 200/s: p99 at most 20 ms",
+            format!("{:.2} ms", first.p99),
+            first.p99 <= ANSWER_P99_MS,
+        ),
+        (
+            "effect readable at 200/s: p99 within 1 s",
+            format!("{:.0} ms", first.effect_p99),
+            first.effect_p99 <= EFFECT_MS,
+        ),
+        (
+            "idle: less than 60 MiB resident",
+            format!("{:.1} MiB", idle.rss_mib),
+            idle.rss_mib < IDLE_MIB,
+        ),
+        (
+            "idle: less than 1 % of a core",
+            format!("{:.2} %", idle.cpu_percent),
+            idle.cpu_percent < IDLE_CPU_PERCENT,
+        ),
     ];
     for (goal, measured, reached) in goals {
         let word = if reached { "reached" } else { "**missed**" };
@@ -59,11 +83,16 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
 fn machine(folder: &Path) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("an unnamed CPU", |(_, name)| name.trim());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
-    let disk = Command::new("df").args(["--output=fstype"]).arg(folder).output();
+    let disk = Command::new("df")
+        .args(["--output=fstype"])
+        .arg(folder)
+        .output();
     let disk = disk.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
     let disk = disk.unwrap_or_default();
     let disk = disk.lines().last().unwrap_or("?").trim();
@@ -83,10 +112,22 @@ pub(crate) fn svg(rows: &[Row]) -> String {
     let mut bars = String::new();
     let mut y = TOP;
     for row in rows {
-        let _ = writeln!(bars, r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#, LEFT - 10.0, y + 24.0, row.name());
-        for (value, colour, name, at) in [(row.p50, "#7aa6c2", "p50", y), (row.p99, "#1f5f8b", "p99", y + 20.0)] {
+        let _ = writeln!(
+            bars,
+            r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#,
+            LEFT - 10.0,
+            y + 24.0,
+            row.name()
+        );
+        for (value, colour, name, at) in [
+            (row.p50, "#7aa6c2", "p50", y),
+            (row.p99, "#1f5f8b", "p99", y + 20.0),
+        ] {
             let width = (value * scale).max(1.0);
-            let _ = writeln!(bars, r#"<rect x="{LEFT}" y="{at}" width="{width:.1}" height="17" fill="{colour}"/>"#);
+            let _ = writeln!(
+                bars,
+                r#"<rect x="{LEFT}" y="{at}" width="{width:.1}" height="17" fill="{colour}"/>"#
+            );
             let _ = writeln!(
                 bars,
                 r#"<text x="{:.1}" y="{}" font-size="12">{name} {value:.2} ms</text>"#,

@@ -31,7 +31,8 @@ async fn survives(world: World, nodes: &[&'static str], kills: usize, webhooks: 
     for name in &nodes[1..] {
         daemons.push(world.second_daemon(Node::named(name)).await);
     }
-    let day = json!({"name": "busy_day", "events": webhooks, "rate_per_second": RATE, "seed": seed});
+    let day =
+        json!({"name": "busy_day", "events": webhooks, "rate_per_second": RATE, "seed": seed});
     let (played, ()) = tokio::join!(
         world.inspect("/stripe/scenario", &day),
         kill_in_turn(&mut daemons, kills, seed),
@@ -41,10 +42,15 @@ async fn survives(world: World, nodes: &[&'static str], kills: usize, webhooks: 
     let deliveries = world.look("/stripe/deliveries").await;
     println!(
         "{kills} kills in {stormed:.1?}, {} events, {} failed deliveries, all well after {:.1?}",
-        played["events"], deliveries["attempts_failed"], begun.elapsed(),
+        played["events"],
+        deliveries["attempts_failed"],
+        begun.elapsed(),
     );
     // Otherwise nothing was tested.
-    assert!(deliveries["attempts_failed"].as_u64() > Some(0), "{deliveries}");
+    assert!(
+        deliveries["attempts_failed"].as_u64() > Some(0),
+        "{deliveries}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,12 +33,28 @@ async fn all_is_well(world: &World, events: i64) {
     world.settled().await;
     let deliveries = world.look("/stripe/deliveries").await;
     assert_eq!(deliveries["failed"], 0, "{deliveries}");
-    assert_eq!(world.db.count("stripe_events").await, events, "{deliveries}");
-    assert_eq!(world.db.count("stripe_events WHERE state = 'applied'").await, events);
+    assert_eq!(
+        world.db.count("stripe_events").await,
+        events,
+        "{deliveries}"
+    );
+    assert_eq!(
+        world
+            .db
+            .count("stripe_events WHERE state = 'applied'")
+            .await,
+        events
+    );
     world.assert_mirror_equals_truth().await;
     let members = world.db.count("members").await;
     assert_eq!(world.db.count("customers").await, members);
-    assert_eq!(world.db.count("events WHERE type = 'audience.member_joined'").await, members);
+    assert_eq!(
+        world
+            .db
+            .count("events WHERE type = 'audience.member_joined'")
+            .await,
+        members
+    );
     let twice: Vec<(String,)> = world.db.rows(JOINED_TWICE, args![]).await;
     assert!(twice.is_empty(), "joined twice: {twice:?}");
 }

@@ -23,7 +23,9 @@ async fn postgres_goes_away_for_three_seconds() {
     let (server, _) = through(&world.db.url(), "");
     let mut wire = Wire::to(&server).await;
     let (_, url) = through(&world.db.url(), &wire.address());
-    let daemon = world.daemon_with(Node::default().set("database.url", &url)).await;
+    let daemon = world
+        .daemon_with(Node::default().set("database.url", &url))
+        .await;
     let day = json!({"name": "busy_day", "events": 900, "rate_per_second": 150, "seed": seed()});
     let outage = async {
         until("work under way", async || {
@@ -32,8 +34,17 @@ async fn postgres_goes_away_for_three_seconds() {
         .await;
         wire.cut().await;
         let_pass(OUTAGE / 2).await;
-        let ready = daemon.http.get(daemon.url("/healthz")).send().await.unwrap();
-        assert_eq!(ready.status(), 200, "a daemon without its database lives on");
+        let ready = daemon
+            .http
+            .get(daemon.url("/healthz"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            ready.status(),
+            200,
+            "a daemon without its database lives on"
+        );
         let_pass(OUTAGE / 2).await;
         wire.mend().await;
     };

@@ -14,7 +14,12 @@ async fn survives(world: &World, fault: Value) -> Daemon {
     let node = Node::default().set("stripe.timeout", timeout);
     let daemon = world.daemon_with(node).await;
     world.fault(&fault).await;
-    world.inspect("/stripe/scenario", &json!({"name": "busy_day", "events": 60, "seed": 3})).await;
+    world
+        .inspect(
+            "/stripe/scenario",
+            &json!({"name": "busy_day", "events": 60, "seed": 3}),
+        )
+        .await;
     world.settled().await;
     let hits = world.look("/faults").await["hits"].as_u64().unwrap();
     assert!(hits > 0, "the fault {fault} never struck");

@@ -35,7 +35,10 @@ const NEXT_DUE: Sql = Sql::both("SELECT coalesce(next_due, 0) FROM schedules WHE
 
 async fn finished(daemon: &Daemon) -> f64 {
     let completed = [("outcome", "completed")];
-    daemon.metrics().await.sum("memberd_jobs_finished_total", &completed)
+    daemon
+        .metrics()
+        .await
+        .sum("memberd_jobs_finished_total", &completed)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +49,12 @@ async fn two_nodes_share_the_work() {
     let nodes = one.get("/v1/nodes").await;
     assert_eq!(nodes["data"].as_array().map(Vec::len), Some(2), "{nodes}");
 
-    world.inspect("/stripe/scenario", &json!({"name": "busy_day", "events": 300})).await;
+    world
+        .inspect(
+            "/stripe/scenario",
+            &json!({"name": "busy_day", "events": 300}),
+        )
+        .await;
     world.settled().await;
     world.assert_mirror_equals_truth().await;
     let (by_one, by_two) = (finished(&one).await, finished(&two).await);
@@ -65,9 +73,11 @@ async fn the_end_of_one_node_loses_nothing() {
     let busy = json!({"name": "busy_day", "events": 600, "rate_per_second": 200});
     let ends = async {
         for _ in 0..3 {
-            within(Duration::from_secs(10), "work on the second node", async || {
-                (finished(&two).await > 0.0).then_some(())
-            })
+            within(
+                Duration::from_secs(10),
+                "work on the second node",
+                async || (finished(&two).await > 0.0).then_some(()),
+            )
             .await;
             two.restart().await;
         }
@@ -76,13 +86,29 @@ async fn the_end_of_one_node_loses_nothing() {
     world.settled().await;
     world.assert_mirror_equals_truth().await;
     // A node that ends in order leaves no lease behind that must expire.
-    assert_eq!(world.db.count("job_attempts WHERE error LIKE '%lease expired%'").await, 0);
+    assert_eq!(
+        world
+            .db
+            .count("job_attempts WHERE error LIKE '%lease expired%'")
+            .await,
+        0
+    );
 }
 
 /// The number of ticks that a node says it has fired.
 fn fired(daemon: &Daemon) -> i64 {
-    let count = |line: &str| line.split_once("schedules fired fired=")?.1.trim().parse().ok();
-    daemon.log_text().lines().filter_map(|line| count(line) as Option<i64>).sum()
+    let count = |line: &str| {
+        line.split_once("schedules fired fired=")?
+            .1
+            .trim()
+            .parse()
+            .ok()
+    };
+    daemon
+        .log_text()
+        .lines()
+        .filter_map(|line| count(line) as Option<i64>)
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,12 +124,18 @@ async fn each_tick_fires_once() {
         enabled: true,
     };
     let db = &world.db.env.db;
-    schedules::declare(db, &[wanted], world.db.now()).await.unwrap();
+    schedules::declare(db, &[wanted], world.db.now())
+        .await
+        .unwrap();
     let (first,): (Timestamp,) = db.one(NEXT_DUE, args![SCHEDULE]).await.unwrap();
 
     let mut nodes = Vec::new();
     for name in ["one", "two"] {
-        nodes.push(world.second_daemon(Node::named(name).toml(EVERY_SECOND)).await);
+        nodes.push(
+            world
+                .second_daemon(Node::named(name).toml(EVERY_SECOND))
+                .await,
+        );
     }
     within(Duration::from_secs(60), "the last tick", async || {
         let (last,): (i64,) = db.one(LAST_DUE, args![SCHEDULE]).await.unwrap();
@@ -118,9 +150,18 @@ async fn each_tick_fires_once() {
     let ticks = (last - first.0) / TICK_MS + 1;
     assert_eq!(nodes.iter().map(fired).sum::<i64>(), ticks);
     // The job of a tick folds into that of the tick before while that one still waits.
-    let jobs = world.db.count(&format!("jobs_done WHERE schedule = '{SCHEDULE}'")).await
-        + world.db.count(&format!("jobs WHERE schedule = '{SCHEDULE}'")).await;
-    assert!((TICKS / 2..=ticks).contains(&jobs), "{jobs} jobs for {ticks} ticks");
+    let jobs = world
+        .db
+        .count(&format!("jobs_done WHERE schedule = '{SCHEDULE}'"))
+        .await
+        + world
+            .db
+            .count(&format!("jobs WHERE schedule = '{SCHEDULE}'"))
+            .await;
+    assert!(
+        (TICKS / 2..=ticks).contains(&jobs),
+        "{jobs} jobs for {ticks} ticks"
+    );
     // A node that has stopped may leave the job of the last tick to the next one.
     let mut after = world.second_daemon(Node::named("after")).await;
     world.idle().await;

@@ -26,7 +26,12 @@ async fn counted(daemon: &Daemon, outcome: &str, answer: impl AsyncFnOnce() -> A
     let after = daemon.metrics().await;
     let grown = after.webhooks(outcome) - before.webhooks(outcome);
     let all = after.all_webhooks() - before.all_webhooks();
-    assert_eq!((grown, all), (1.0, 1.0), "`{outcome}` and all of them, for {}", answer.json);
+    assert_eq!(
+        (grown, all),
+        (1.0, 1.0),
+        "`{outcome}` and all of them, for {}",
+        answer.json
+    );
     answer
 }
 
@@ -37,18 +42,27 @@ async fn refuses(
     signature: &str,
     body: Vec<u8>,
 ) {
-    let answer = counted(daemon, outcome, async || send(daemon, path, signature, body).await).await;
+    let answer = counted(daemon, outcome, async || {
+        send(daemon, path, signature, body).await
+    })
+    .await;
     assert_eq!(answer.problem(), (status, code), "{}", answer.json);
 }
 
 async fn nothing_is_stored(world: &World) {
-    let rows = [world.db.count("stripe_events").await, world.db.count("jobs").await, world.db.count("jobs_done").await];
+    let rows = [
+        world.db.count("stripe_events").await,
+        world.db.count("jobs").await,
+        world.db.count("jobs_done").await,
+    ];
     assert_eq!(rows, [0, 0, 0], "events, jobs, finished jobs");
 }
 
 /// Kept away from schedules, whose jobs would be counted.
 async fn quiet_daemon(world: &World) -> Daemon {
-    world.daemon_with(crate::support::Node::default().roles("api,worker")).await
+    world
+        .daemon_with(crate::support::Node::default().roles("api,worker"))
+        .await
 }
 
 on_both! {

@@ -56,7 +56,11 @@ async fn an_empty_database_is_migrated_by_command_or_by_configuration() {
             daemon.launch();
             assert_eq!(daemon.wait().code(), REFUSED, "{}", daemon.log_text());
             let set = format!("database.url={}", file(name));
-            let up = daemon.command("migrate").args(["--set", &set, "up"]).status().unwrap();
+            let up = daemon
+                .command("migrate")
+                .args(["--set", &set, "up"])
+                .status()
+                .unwrap();
             assert!(up.success(), "{}", daemon.log_text());
         }
         daemon.up().await;

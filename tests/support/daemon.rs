@@ -83,7 +83,11 @@ impl Daemon {
     /// Writes the configuration; nothing runs yet.
     pub(crate) fn prepare(world: &World, node: Node) -> Self {
         let port = Port::reserve();
-        let name = if node.name.is_empty() { "memberd" } else { node.name };
+        let name = if node.name.is_empty() {
+            "memberd"
+        } else {
+            node.name
+        };
         let config = world.folder().join(format!("{name}.toml"));
         let text = world.configuration(port.number) + &node.toml;
         std::fs::write(&config, text).unwrap();
@@ -178,7 +182,11 @@ impl Daemon {
         let mut child = self.child.take().expect("the daemon is not up");
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        assert_eq!(status.signal(), Some(9), "it ended before the kill: {status}");
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "it ended before the kill: {status}"
+        );
     }
 
     /// Tells it to end (SIGTERM) and does not wait.
@@ -268,7 +276,12 @@ impl Daemon {
         let text = self.log_text();
         let lines: Vec<&str> = text.lines().collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        println!("--- {} (last {} of {} lines)", self.log.display(), shown.len(), lines.len());
+        println!(
+            "--- {} (last {} of {} lines)",
+            self.log.display(),
+            shown.len(),
+            lines.len()
+        );
         for line in shown {
             println!("{line}");
         }

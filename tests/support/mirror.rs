@@ -24,9 +24,8 @@ const SHOWN: usize = 10;
 const RAW: Sql = Sql::both(
     "SELECT id, raw FROM stripe_objects WHERE organization_id = $1 AND type = $2 AND NOT deleted ORDER BY id",
 );
-const PRODUCTS: Sql = Sql::both(
-    "SELECT id, name, active FROM products WHERE organization_id = $1 AND NOT deleted",
-);
+const PRODUCTS: Sql =
+    Sql::both("SELECT id, name, active FROM products WHERE organization_id = $1 AND NOT deleted");
 const PRICES: Sql = Sql::both(
     "SELECT id, product_id, currency, unit_amount, recurring_interval, active FROM prices
      WHERE organization_id = $1 AND NOT deleted",
@@ -67,8 +66,25 @@ type Subscription = (
     Option<i64>,
     Option<String>,
 );
-type Item = (String, String, String, String, i64, Option<String>, Option<i64>);
-type Invoice = (String, Option<String>, Option<String>, String, i64, i64, i64, i64);
+type Item = (
+    String,
+    String,
+    String,
+    String,
+    i64,
+    Option<String>,
+    Option<i64>,
+);
+type Invoice = (
+    String,
+    Option<String>,
+    Option<String>,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+);
 type Entitlement = (String, String, Option<i64>);
 
 /// What is true at the fake Stripe: living objects by type.
@@ -82,11 +98,14 @@ impl World {
             let mut objects = Vec::new();
             let mut after = String::new();
             loop {
-                let path = format!("/stripe/truth?account={account}&type={kind}&limit=10000{after}");
+                let path =
+                    format!("/stripe/truth?account={account}&type={kind}&limit=10000{after}");
                 let page = self.look(&path).await;
                 let data = page["data"].as_array().unwrap();
                 objects.extend(data.iter().filter(|it| it["deleted"] != true).cloned());
-                let Some(next) = page["next"].as_str() else { break };
+                let Some(next) = page["next"].as_str() else {
+                    break;
+                };
                 after = format!("&after={next}");
             }
             truth.insert(kind, objects);
@@ -101,9 +120,16 @@ impl World {
         for kind in KINDS {
             let ours: Vec<(String, String)> = self.db.rows(RAW, args![organization, kind]).await;
             let parse = |raw: &str| serde_json::from_str::<Value>(raw).unwrap();
-            let ours = ours.into_iter().map(|(id, raw)| (id, parse(&raw).to_string()));
+            let ours = ours
+                .into_iter()
+                .map(|(id, raw)| (id, parse(&raw).to_string()));
             let theirs = truth[kind].iter().map(|it| (id(it), it.to_string()));
-            compare(&format!("raw {kind}"), ours.collect(), theirs.collect(), &mut found);
+            compare(
+                &format!("raw {kind}"),
+                ours.collect(),
+                theirs.collect(),
+                &mut found,
+            );
         }
         self.columns(organization, &truth, &mut found).await;
         found
@@ -111,15 +137,47 @@ impl World {
 
     async fn columns(&self, organization: &str, truth: &Truth, found: &mut Vec<String>) {
         let of = |kind: &str| truth[kind].iter();
-        self.rows_of(PRODUCTS, organization, of("product").map(product).collect(), found).await;
-        self.rows_of(PRICES, organization, of("price").map(price).collect(), found).await;
-        self.rows_of(CUSTOMERS, organization, of("customer").map(customer).collect(), found).await;
+        self.rows_of(
+            PRODUCTS,
+            organization,
+            of("product").map(product).collect(),
+            found,
+        )
+        .await;
+        self.rows_of(
+            PRICES,
+            organization,
+            of("price").map(price).collect(),
+            found,
+        )
+        .await;
+        self.rows_of(
+            CUSTOMERS,
+            organization,
+            of("customer").map(customer).collect(),
+            found,
+        )
+        .await;
         let subscriptions = of("subscription").map(subscription).collect();
-        self.rows_of(SUBSCRIPTIONS, organization, subscriptions, found).await;
-        self.rows_of(ITEMS, organization, of("subscription").flat_map(items).collect(), found).await;
-        self.rows_of(INVOICES, organization, of("invoice").map(invoice).collect(), found).await;
+        self.rows_of(SUBSCRIPTIONS, organization, subscriptions, found)
+            .await;
+        self.rows_of(
+            ITEMS,
+            organization,
+            of("subscription").flat_map(items).collect(),
+            found,
+        )
+        .await;
+        self.rows_of(
+            INVOICES,
+            organization,
+            of("invoice").map(invoice).collect(),
+            found,
+        )
+        .await;
         let entitlements = of("subscription").flat_map(entitlements).collect();
-        self.rows_of(ENTITLEMENTS, organization, entitlements, found).await;
+        self.rows_of(ENTITLEMENTS, organization, entitlements, found)
+            .await;
     }
 
     async fn rows_of<T: Record + Ord + Debug>(
@@ -148,11 +206,15 @@ impl World {
 
     /// Waits until the mirrors equal their accounts.
     pub(crate) async fn until_mirrored(&self) {
-        super::within(LONG_PATIENCE, "a mirror that equals the truth", async || {
-            let default = self.differences("default", ACCOUNT).await;
-            let other = self.differences("other", OTHER_ACCOUNT).await;
-            (default.is_empty() && other.is_empty()).then_some(())
-        })
+        super::within(
+            LONG_PATIENCE,
+            "a mirror that equals the truth",
+            async || {
+                let default = self.differences("default", ACCOUNT).await;
+                let other = self.differences("other", OTHER_ACCOUNT).await;
+                (default.is_empty() && other.is_empty()).then_some(())
+            },
+        )
         .await;
     }
 }
@@ -164,8 +226,15 @@ fn compare<T: Ord + Debug>(
     theirs: BTreeSet<T>,
     found: &mut Vec<String>,
 ) {
-    found.extend(ours.difference(&theirs).map(|it| format!("{what}: only ours {it:?}")));
-    found.extend(theirs.difference(&ours).map(|it| format!("{what}: only Stripe's {it:?}")));
+    found.extend(
+        ours.difference(&theirs)
+            .map(|it| format!("{what}: only ours {it:?}")),
+    );
+    found.extend(
+        theirs
+            .difference(&ours)
+            .map(|it| format!("{what}: only Stripe's {it:?}")),
+    );
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -177,11 +246,15 @@ fn must(value: &Value) -> String {
 }
 
 fn number(value: &Value) -> i64 {
-    value.as_i64().unwrap_or_else(|| panic!("no number: {value}"))
+    value
+        .as_i64()
+        .unwrap_or_else(|| panic!("no number: {value}"))
 }
 
 fn flag(value: &Value) -> bool {
-    value.as_bool().unwrap_or_else(|| panic!("no flag: {value}"))
+    value
+        .as_bool()
+        .unwrap_or_else(|| panic!("no flag: {value}"))
 }
 
 /// Stripe's seconds as our milliseconds.
@@ -207,7 +280,13 @@ fn price(it: &Value) -> Price {
 /// Every customer has a member.
 fn customer(it: &Value) -> Customer {
     let delinquent = it["delinquent"].as_bool().unwrap_or(false);
-    (id(it), text(&it["email"]), text(&it["name"]), delinquent, true)
+    (
+        id(it),
+        text(&it["email"]),
+        text(&it["name"]),
+        delinquent,
+        true,
+    )
 }
 
 fn subscription(it: &Value) -> Subscription {
@@ -237,7 +316,12 @@ fn items(it: &Value) -> Vec<Item> {
             price["unit_amount"].as_i64(),
         )
     };
-    it["items"]["data"].as_array().unwrap().iter().map(one).collect()
+    it["items"]["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(one)
+        .collect()
 }
 
 fn invoice(it: &Value) -> Invoice {
@@ -261,7 +345,9 @@ fn entitlements(it: &Value) -> BTreeSet<Entitlement> {
     let started = time(&it["start_date"]).unwrap();
     let end = match must(&it["status"]).as_str() {
         "canceled" => time(&it["ended_at"]),
-        "active" | "trialing" if it["pause_collection"].is_object() => period("current_period_start"),
+        "active" | "trialing" if it["pause_collection"].is_object() => {
+            period("current_period_start")
+        }
         "active" | "trialing" if it["cancel_at"].is_i64() => time(&it["cancel_at"]),
         "active" | "trialing" if flag(&it["cancel_at_period_end"]) => period("current_period_end"),
         "active" | "trialing" => None,

@@ -24,7 +24,8 @@ impl Scrape {
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let fits = |sample: &str| {
             let (found, rest) = sample.split_once('{').unwrap_or((sample, ""));
-            let has = |(label, value): &(&str, &str)| rest.contains(&format!("{label}=\"{value}\""));
+            let has =
+                |(label, value): &(&str, &str)| rest.contains(&format!("{label}=\"{value}\""));
             found == name && labels.iter().all(has)
         };
         // From 0, because an empty sum of floats is -0.

@@ -36,7 +36,9 @@ pub(crate) async fn open(url: &str) -> Db {
 
 /// The jobs that run or could.
 pub(crate) async fn unfinished(db: &Db) -> Vec<Unfinished> {
-    db.all(RUNNING_OR_DUE, args![SystemClock.now()]).await.unwrap()
+    db.all(RUNNING_OR_DUE, args![SystemClock.now()])
+        .await
+        .unwrap()
 }
 
 /// Jobs that wait or run, also those that are put off.

@@ -13,10 +13,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::{
-    Answer, Daemon, Node, http, store, until, webhook,
-    wait::within,
-};
+use super::{Answer, Daemon, Node, http, store, until, wait::within, webhook};
 
 /// The account of the organization `default`.
 pub(crate) const ACCOUNT: &str = "acct_1SandboxFirst0001";
@@ -107,7 +104,11 @@ impl World {
     pub(crate) async fn deliver_to(&self, daemon: &Daemon) {
         let endpoints = [
             (ACCOUNT, "/webhooks/stripe", webhook::SECRET),
-            (OTHER_ACCOUNT, "/webhooks/stripe/other", webhook::OTHER_SECRET),
+            (
+                OTHER_ACCOUNT,
+                "/webhooks/stripe/other",
+                webhook::OTHER_SECRET,
+            ),
         ];
         for (account, path, secret) in endpoints {
             let endpoint = json!({"account": account, "url": daemon.url(path), "secret": secret});
@@ -194,9 +195,8 @@ webhook_secrets = ["{other_secret}"]
     /// A product, a monthly price, a customer and a subscription at the fake Stripe.
     pub(crate) async fn subscriber(&self, email: &str) -> Subscriber {
         let product = http::id(&self.stripe("POST", "/v1/products", "name=Paper").await);
-        let form = format!(
-            "product={product}&currency=eur&unit_amount=1250&recurring[interval]=month"
-        );
+        let form =
+            format!("product={product}&currency=eur&unit_amount=1250&recurring[interval]=month");
         let price = http::id(&self.stripe("POST", "/v1/prices", &form).await);
         let form = format!("email={email}&name=Ada+Lovelace");
         let customer = http::id(&self.stripe("POST", "/v1/customers", &form).await);
