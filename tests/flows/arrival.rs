@@ -55,6 +55,7 @@ on_both! {
     async fn a_deleted_customer_leaves_a_tombstone(world: World) {
         let _daemon = world.daemon().await;
         let ada = world.subscriber("ada@example.test").await;
+        world.settled().await;
         world.stripe("DELETE", &format!("/v1/customers/{}", ada.customer), "").await;
         world.settled().await;
         world.assert_mirror_equals_truth().await;

@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Node, World, on_both};
 
-/// Shorter than the sandbox stays silent under a timeout.
-const TIMEOUT: &str = "500ms";
-const SILENCE_MS: u64 = 900;
+/// The least that the configuration allows; the sandbox stays silent for longer.
+const TIMEOUT: &str = "1s";
+const SILENCE_MS: u64 = 1_300;
 
 /// A busy day under a fault that ends by itself.
 async fn survives(world: &World, fault: Value) -> Daemon {
-    let timeout = if TIMEOUT.is_empty() { "5s" } else { "1s" };
-    let node = Node::default().set("stripe.timeout", timeout);
+    let node = Node::default().set("stripe.timeout", TIMEOUT);
     let daemon = world.daemon_with(node).await;
     world.fault(&fault).await;
     world
@@ -38,18 +37,18 @@ on_both! {
     }
 
     async fn errors_of_the_server(world: World) {
-        let fault = json!({"target": "stripe", "method": "GET", "mode": "status", "status": 500, "rate": 0.6, "times": 25});
+        let fault = json!({"target": "stripe", "method": "GET", "mode": "status", "status": 500, "rate": 0.5, "times": 12});
         survives(&world, fault).await;
         assert!(world.db.count("jobs_done WHERE attempt > 1").await > 0);
     }
 
     async fn silence(world: World) {
-        let fault = json!({"target": "stripe", "method": "GET", "mode": "timeout", "delay_ms": SILENCE_MS + 400, "rate": 0.5, "times": 15});
+        let fault = json!({"target": "stripe", "method": "GET", "mode": "timeout", "delay_ms": SILENCE_MS, "rate": 0.4, "times": 10});
         survives(&world, fault).await;
     }
 
     async fn silence_after_the_work(world: World) {
-        let fault = json!({"target": "stripe", "method": "GET", "mode": "timeout_after_success", "delay_ms": SILENCE_MS + 400, "times": 12});
+        let fault = json!({"target": "stripe", "method": "GET", "mode": "timeout_after_success", "delay_ms": SILENCE_MS, "times": 8});
         survives(&world, fault).await;
     }
 

@@ -1,8 +1,13 @@
 //! Webhooks that never come.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::{World, id, on_both, until};
+use crate::support::{Daemon, World, id, let_pass, on_both, until, world::ACCOUNT};
+
+/// A little more than a second.
+const SECOND: Duration = Duration::from_millis(1_100);
 
 on_both! {
     async fn the_poll_of_events_finds_what_no_webhook_brought(world: World) {
@@ -11,7 +16,7 @@ on_both! {
         world.settled().await;
         world.inspect("/stripe/chaos", &json!({"drop": 1.0})).await;
         world.inspect("/stripe/scenario", &json!({"name": "busy_day", "events": 60, "seed": 5})).await;
-        assert!(!world.differences("default", crate::support::world::ACCOUNT).await.is_empty());
+        assert!(!world.differences("default", ACCOUNT).await.is_empty());
 
         run(&daemon, "sync.poll_events").await;
         world.idle().await;
@@ -31,7 +36,8 @@ on_both! {
         world.assert_mirror_equals_truth().await;
         assert!(daemon.metrics().await.sum("memberd_sync_drift_objects_total", &[]) > 0.0);
 
-        // What was deleted meanwhile is found, too.
+        // What is deleted in a later second (Stripe's clock has no finer ones) is found, too.
+        let_pass(SECOND).await;
         world.stripe("DELETE", &format!("/v1/customers/{}", ada.customer), "").await;
         run(&daemon, "sync.reconcile_objects").await;
         world.idle().await;
@@ -41,7 +47,7 @@ on_both! {
 }
 
 /// Runs a schedule now and waits for its job.
-async fn run(daemon: &crate::support::Daemon, schedule: &str) {
+async fn run(daemon: &Daemon, schedule: &str) {
     let job = daemon.post(&format!("/v1/schedules/{schedule}/run")).await;
     let path = format!("/v1/jobs/{}", id(&job));
     until(&format!("the end of {schedule}"), async || {

@@ -52,9 +52,14 @@ async fn one_node_takes_and_another_works() {
     })
     .await;
     // The roles of the nodes are there for people to see.
-    let nodes = api.get("/v1/nodes").await;
-    for role in ["api", "worker", "scheduler"] {
-        assert!(nodes["data"].to_string().contains(role), "{nodes}");
-    }
+    until("three nodes", async || {
+        let nodes = api.get("/v1/nodes").await;
+        let shown = |role: &str| nodes["data"].to_string().contains(&format!("[\"{role}\"]"));
+        ["api", "worker", "scheduler"]
+            .into_iter()
+            .all(shown)
+            .then_some(())
+    })
+    .await;
     api.stop();
 }

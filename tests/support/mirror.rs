@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     World, id,
-    world::{ACCOUNT, LONG_PATIENCE, OTHER_ACCOUNT},
+    world::{ACCOUNT, OTHER_ACCOUNT},
 };
 
 const KINDS: [&str; 5] = ["product", "price", "customer", "subscription", "invoice"];
@@ -202,20 +202,6 @@ impl World {
                 &found[..found.len().min(SHOWN)]
             );
         }
-    }
-
-    /// Waits until the mirrors equal their accounts.
-    pub(crate) async fn until_mirrored(&self) {
-        super::within(
-            LONG_PATIENCE,
-            "a mirror that equals the truth",
-            async || {
-                let default = self.differences("default", ACCOUNT).await;
-                let other = self.differences("other", OTHER_ACCOUNT).await;
-                (default.is_empty() && other.is_empty()).then_some(())
-            },
-        )
-        .await;
     }
 }
 

@@ -24,19 +24,18 @@ macro_rules! on_both {
     ($(async fn $name:ident($world:ident: World) $body:block)+) => {
         $(
             mod $name {
-                #[allow(unused_imports, clippy::allow_attributes, reason = "a test may need nothing from around it")]
                 use super::*;
 
-                async fn test($world: $crate::support::World) $body
+                async fn test($world: World) $body
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn sqlite() {
-                    test($crate::support::World::sqlite().await).await;
+                    test(World::sqlite().await).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn postgres() {
-                    test($crate::support::World::postgres().await).await;
+                    test(World::postgres().await).await;
                 }
             }
         )+

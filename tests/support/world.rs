@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use super::{Answer, Daemon, Node, http, store, until, wait::within, webhook};
+use super::{Answer, Daemon, Node, http, store, wait::within, webhook};
 
 /// The account of the organization `default`.
 pub(crate) const ACCOUNT: &str = "acct_1SandboxFirst0001";
@@ -204,7 +204,6 @@ webhook_secrets = ["{other_secret}"]
         let subscription = http::id(&self.stripe("POST", "/v1/subscriptions", &form).await);
         Subscriber {
             product,
-            price,
             customer,
             subscription,
         }
@@ -227,14 +226,6 @@ webhook_secrets = ["{other_secret}"]
         })
         .await;
     }
-
-    /// Waits until a statement finds what it shall.
-    pub(crate) async fn until_counted(&self, table: &str, wanted: i64) {
-        until(&format!("{wanted} rows of {table}"), async || {
-            (self.db.count(table).await == wanted).then_some(())
-        })
-        .await;
-    }
 }
 
 impl Drop for World {
@@ -247,7 +238,6 @@ impl Drop for World {
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     pub(crate) product: String,
-    pub(crate) price: String,
     pub(crate) customer: String,
     pub(crate) subscription: String,
 }
