@@ -71,7 +71,7 @@ pub enum Command {
     /// Check, show and explain the configuration
     Config(config::Args),
     /// Print the OpenAPI document of the control API
-    Openapi,
+    Openapi(openapi::Args),
     /// Ask the daemon of this configuration whether it is ready; for containers
     Healthcheck(healthcheck::Args),
     /// Show a living world: the daemon with a fake Stripe and invented members; needs nothing
@@ -99,7 +99,7 @@ impl Cli {
             Command::Schedules(args) => schedules::run(&args, global),
             Command::Sync(args) => sync::run(&args, global),
             Command::Members(args) => members::run(&args, global),
-            Command::Openapi => openapi::run(),
+            Command::Openapi(args) => openapi::run(args),
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),
             Command::Healthcheck(args) => healthcheck::run(&args, global),

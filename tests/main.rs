@@ -2,6 +2,12 @@
 
 // Under `cfg(test)` clippy lets helpers unwrap as it does tests.
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod tidy;

@@ -35,6 +35,11 @@ pub const PRUNE_BATCH_MAX: i64 = 1_000;
 /// How long a transaction on SQLite waits for another process that is writing.
 pub const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a transaction on PostgreSQL may do nothing. No transaction waits for anything but the database, so one that
+/// does has a process that is frozen or cut off; the server ends it, because its locks would keep others from rescuing
+/// that process's jobs.
+pub const IDLE_TRANSACTION_MAX: Duration = Duration::from_secs(5);
+
 /// How long a caller waits for a pooled connection.
 pub const POOL_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -197,6 +197,23 @@ impl<'de> de::Deserializer<'de> for Decoder {
         visitor.visit_newtype_struct(self)
     }
 
+    /// Not from an array, which serde's derived code would also take.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.value {
+            Value::Object(_) => self.deserialize(visitor),
+            _ => Err(de::Error::custom("an object is expected here")),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -211,7 +228,7 @@ impl<'de> de::Deserializer<'de> for Decoder {
 
     serde::forward_to_deserialize_any! {
         i8 i16 i32 i128 u8 u16 u32 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct identifier ignored_any
     }
 }
 
@@ -299,6 +316,9 @@ mod tests {
         assert_eq!(fault.pointer, "/list/0/days");
         assert_eq!(fault.code, Code::InvalidRequest);
         assert_eq!(from_json::<Outer>(json!({})).unwrap_err().pointer, "/list");
+        assert!(from_json::<Outer>(json!([[]])).is_err());
+        assert!(from_json::<Outer>(json!({"list": [[1, true]]})).is_err());
+        assert!(from_json::<serde_json::Map<String, Value>>(json!(null)).is_err());
         assert!(from_json::<Outer>(json!({"list": [{"days": 1}]})).is_ok());
     }
 

@@ -144,6 +144,11 @@ impl IntoResponse for Problem {
             Code::Overloaded | Code::RateLimited => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
+            Code::PayloadTooLarge => {
+                // The rest of the body is not read, so the connection ends here: whoever sends the next request on it
+                // would get no answer.
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             _ => {}
         }
         response.extensions_mut().insert(self);

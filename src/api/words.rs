@@ -159,9 +159,12 @@ impl<const MIN: i64, const MAX: i64> PartialSchema for Whole<MIN, MAX> {
 
 impl<const MIN: i64, const MAX: i64> ToSchema for Whole<MIN, MAX> {
     fn name() -> Cow<'static, str> {
-        format!("Whole.{MIN}.{MAX}").into()
+        format!("WholeFrom{MIN}To{MAX}").into()
     }
 }
+
+/// Texts that PostgreSQL can store.
+const NO_NUL: &str = "^[^\\u0000]*$";
 
 /// A text of one to `MAX` characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -186,13 +189,14 @@ impl<const MAX: usize> PartialSchema for Text<MAX> {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX))
+            .pattern(Some(NO_NUL))
             .into()
     }
 }
 
 impl<const MAX: usize> ToSchema for Text<MAX> {
     fn name() -> Cow<'static, str> {
-        format!("Text.{MAX}").into()
+        format!("TextUpTo{MAX}").into()
     }
 }
 

@@ -79,7 +79,7 @@ impl Leases {
             match done {
                 Ok(()) => {
                     self.outage.over(WHO);
-                    self.readiness.workers_beat(self.env.now());
+                    self.readiness.beat(self.env.now());
                     if due {
                         renewed = Some(Instant::now());
                     }

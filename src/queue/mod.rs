@@ -2,7 +2,7 @@
 //!
 //! Each lane (one per [`Queue`]) has a loop of its own: it waits for the end of a run, for a bell or for a tick, then
 //! writes in one transaction how runs ended and claims as many jobs as there are free slots. What it claims goes to
-//! apalis at once, which calls [`run`] for it. Nothing is buffered, so nothing claimed can starve or be forgotten.
+//! apalis at once, which calls `run::run` for it. Nothing is buffered, so nothing claimed can starve or be forgotten.
 //!
 //! `table` is the one list of what this process owns; `leases` compares it with the database. This folder is the only
 //! one that knows apalis.

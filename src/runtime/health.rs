@@ -24,7 +24,7 @@ impl Readiness {
     }
 
     /// The task that looks after the leases is alive, and the database answered it last time.
-    pub fn workers_beat(&self, now: Timestamp) {
+    pub fn beat(&self, now: Timestamp) {
         self.beat.store(now.0, Ordering::Release);
     }
 

@@ -63,6 +63,8 @@ enum TxEngine {
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
+/// Writes without changing anything.
+const TOUCH: Sql = Sql::both("UPDATE organizations SET name = name WHERE id = 'default'");
 const NOTIFY: &str = "SELECT pg_notify('memberd_jobs', $1)";
 
 impl Db {
@@ -116,6 +118,13 @@ impl Db {
         self.optional(sql, args)
             .await?
             .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// Proves that the database takes writes: gets the write lock, changes nothing, commits.
+    pub async fn check_writable(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        tx.execute(TOUCH, &[]).await?;
+        tx.commit().await
     }
 
     /// Work arriving in queues, in this process or (on PostgreSQL) anywhere in the cluster.

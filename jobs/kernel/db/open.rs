@@ -10,7 +10,7 @@ use sqlx::{
 use super::{Db, Engine, Error, Result, Wakes, writer::WriteQueue};
 use crate::kernel::{
     clock::millis,
-    limits::{POOL_ACQUIRE_TIMEOUT, SQLITE_BUSY_TIMEOUT, STATEMENT_CACHE},
+    limits::{IDLE_TRANSACTION_MAX, POOL_ACQUIRE_TIMEOUT, SQLITE_BUSY_TIMEOUT, STATEMENT_CACHE},
 };
 
 /// How to open the database.
@@ -77,10 +77,16 @@ async fn open_sqlite(options: &Options) -> Result<Engine> {
 async fn open_postgres(options: &Options) -> Result<Engine> {
     let server = PgConnectOptions::from_str(&options.url)?
         .application_name("memberd")
-        .options([(
-            "statement_timeout",
-            millis(options.statement_timeout).to_string(),
-        )])
+        .options([
+            (
+                "statement_timeout",
+                millis(options.statement_timeout).to_string(),
+            ),
+            (
+                "idle_in_transaction_session_timeout",
+                millis(IDLE_TRANSACTION_MAX).to_string(),
+            ),
+        ])
         .statement_cache_capacity(STATEMENT_CACHE);
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)

@@ -143,6 +143,7 @@ both! {
     }
 
     async fn an_unreachable_database_is_unavailable(db: TestDb) {
+        db.db.check_writable().await.unwrap();
         let other = db.node().await;
         other.db.close().await;
         let error = other.db.all::<(String,)>(LAST, &[]).await.unwrap_err();

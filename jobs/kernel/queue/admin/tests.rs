@@ -56,10 +56,10 @@ async fn discard(env: &Env) {
 
 both! {
     async fn the_seven_states_are_told_apart(db: TestDb) {
-        let later = db.now().plus(Duration::from_secs(60));
+        let later = db.now().plus(Duration::from_mins(1));
         let scheduled = db.enqueue(Plain::with("a").due(later)).await.id;
         assert_eq!(state(&db, &scheduled).await, "scheduled");
-        db.advance(Duration::from_secs(60));
+        db.advance(Duration::from_mins(1));
         assert_eq!(state(&db, &scheduled).await, "available");
         let job = claim_one(&db, "node_1").await;
         assert_eq!(state(&db, &scheduled).await, "running");

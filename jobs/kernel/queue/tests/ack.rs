@@ -8,7 +8,7 @@ use crate::{
     args, both,
     kernel::{
         db::Sql,
-        queue::{Ack, Outcome, ack::Settled, lease},
+        queue::{Ack, Outcome, ack::Settled, admin, lease},
         test_jobs::{
             LEASE, Live, Plain, Waiting, ask_to_cancel, claim_one, claim_some, completed, done,
             end, jobs, settle,
@@ -126,6 +126,20 @@ both! {
         let forged = Ack { owner: "b".to_owned(), ..completed(&second) };
         assert_eq!(settle(&db, &[forged]).await, STALE);
         assert_eq!(settle(&db, &[completed(&second)]).await, APPLIED);
+    }
+
+    async fn a_revived_job_does_not_hear_the_acknowledgements_of_its_former_life(db: TestDb) {
+        db.enqueue(Plain::with("a")).await;
+        let former = claim_one(&db, "a").await;
+        settle(&db, &[end(&former, Outcome::Discarded { error: "no".to_owned() })]).await;
+        let mut tx = db.db.begin().await.unwrap();
+        let ids = [former.id.clone()];
+        admin::act(&mut tx, "default", admin::Action::Retry, &ids, db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let job = claim_one(&db, "a").await;
+        assert!(job.fence > former.fence);
+        assert_eq!(settle(&db, &[completed(&former)]).await, STALE);
+        assert_eq!(settle(&db, &[completed(&job)]).await, APPLIED);
     }
 
     async fn a_batch_ends_each_job_in_its_own_way(db: TestDb) {

@@ -53,9 +53,9 @@ both! {
     async fn a_long_history_is_pruned_in_small_transactions(db: TestDb) {
         let many = crate::kernel::db::Sql::both(
             "INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
-               unique_running, exclusive, created_at, finished_at)
+               fence, unique_running, exclusive, created_at, finished_at)
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)
-             SELECT 'job_' || n, 'default', 'default', 'k', '{}', 0, 'completed', 1, 1, FALSE, FALSE, 0, n FROM n");
+             SELECT 'job_' || n, 'default', 'default', 'k', '{}', 0, 'completed', 1, 1, 1, FALSE, FALSE, 0, n FROM n");
         db.execute(many, &[]).await;
         assert_eq!(prune(&db.db, Timestamp(2_401), NO_LIMIT, db.now()).await.unwrap(), 2_400);
         assert_eq!(db.count("jobs_done").await, 100);

@@ -1,6 +1,6 @@
 //! `POST /v1/jobs/bulk`
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::extract::State;
 use memberd_jobs::kernel::{
@@ -44,7 +44,7 @@ pub(super) struct BulkIds {
     /// What to do.
     action: BulkAction,
     /// The jobs.
-    #[schema(value_type = Ids, inline)]
+    #[schema(value_type = Ids)]
     ids: Vec<String>,
 }
 
@@ -57,7 +57,6 @@ pub(super) struct BulkFilter {
     /// All conditions must hold.
     filter: JobFilter,
     /// How many jobs the filter is expected to match; if it matches another number, nothing is done.
-    #[schema(inline)]
     expected_count: Expected,
 }
 
@@ -97,7 +96,11 @@ impl PartialSchema for Ids {
     }
 }
 
-impl ToSchema for Ids {}
+impl ToSchema for Ids {
+    fn name() -> Cow<'static, str> {
+        "JobIds".into()
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

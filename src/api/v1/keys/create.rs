@@ -23,10 +23,9 @@ type Name = Text<NAME_CHARS_MAX>;
 #[schema(example = json!({"name": "the website", "scopes": ["members:read"]}))]
 pub(super) struct NewKeyBody {
     /// What it is for.
-    #[schema(inline)]
     name: Name,
     /// What it may do: at most what the key of this request may do.
-    #[schema(value_type = SomeScopes, inline)]
+    #[schema(value_type = SomeScopes)]
     scopes: Vec<ScopeWord>,
     /// From when on it does not work any more; without it the key works until it is revoked.
     #[schema(value_type = Option<String>, format = DateTime)]

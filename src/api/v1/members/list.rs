@@ -43,7 +43,7 @@ type IncludeWord = Word<Include>;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
     /// The member with this address; upper and lower case are the same.
-    #[param(example = "jane@example.com")]
+    #[param(format = Email, example = "jane@example.com")]
     email: Option<String>,
     /// The other system of a foreign key; needs `foreign_key[value]`.
     #[serde(rename = "foreign_key[key]")]

@@ -20,7 +20,7 @@ type Concurrency = Whole<0, CONCURRENCY_MAX>;
 pub(super) struct QueueEdit {
     /// Slots of one node, or null to leave it to the configuration of each node. 0 starts nothing.
     #[serde(deserialize_with = "nullable")]
-    #[schema(inline, required)]
+    #[schema(required)]
     concurrency: Option<Concurrency>,
 }
 

@@ -25,7 +25,6 @@ pub(super) struct TierEditBody {
     /// Whether members who pay for no tier are in it. `true` takes it from the tier that was it.
     is_default: Option<bool>,
     /// What it offers.
-    #[schema(inline)]
     benefits: Option<Benefits>,
 }
 

@@ -1,0 +1,13 @@
+//! The real daemon against the sandbox, over HTTP only, on both databases.
+
+mod arrival;
+mod duplicates;
+mod faults;
+mod missed;
+mod nodes;
+mod order;
+mod organizations;
+mod refused;
+mod roles;
+mod schema;
+mod stopping;
