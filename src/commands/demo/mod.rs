@@ -1,8 +1,8 @@
 //! `memberd demo`: a whole business in two processes, for newcomers to look at and for machines to check.
 //!
-//! It needs nothing: [`setup`] writes a configuration and keys, [`cast`] starts this binary twice (sandbox and
-//! daemon), [`world`] lets a month happen at Stripe. Then people get a summary and a world that goes on ([`live`]), or
-//! with `--once` the [`invariants`] and a digest. Everything is seen from outside, over HTTP.
+//! It needs nothing: `setup` writes a configuration and keys, `cast` starts this binary twice (sandbox and
+//! daemon), `world` lets a month happen at Stripe. Then people get a summary and a world that goes on (`live`), or
+//! with `--once` the `invariants` and a digest. Everything is seen from outside, over HTTP.
 
 mod args;
 mod cast;
