@@ -7,7 +7,6 @@
 mod args;
 mod cast;
 mod client;
-mod database;
 mod digest;
 mod facts;
 mod folder;
@@ -19,6 +18,7 @@ mod metrics;
 pub(super) mod processes;
 mod screen;
 mod setup;
+mod store;
 mod summary;
 mod world;
 

@@ -12,9 +12,9 @@ use toml_edit::Value;
 
 use super::{
     args::Args,
-    database::{self, DEMO_NAME, sqlite_url},
     folder::{CONFIG, Folder, MARK, write_private},
     keys::Keys,
+    store::{self, DEMO_NAME, sqlite_url},
 };
 use crate::{
     commands::Failure,
@@ -103,7 +103,7 @@ impl Stage {
         let url = match &args.database {
             None => sqlite_url(&folder.file("memberd.db")),
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-                database::empty(url, &folder.path)
+                store::empty(url, &folder.path)
                     .await
                     .map_err(|error| usage(&error))?;
                 url.clone()
