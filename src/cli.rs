@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(feature = "demo")]
+use crate::commands::{demo, sandbox};
 use crate::{
     commands::{
         Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi, queues,
@@ -69,9 +71,16 @@ pub enum Command {
     /// Check, show and explain the configuration
     Config(config::Args),
     /// Print the OpenAPI document of the control API
-    Openapi,
+    Openapi(openapi::Args),
     /// Ask the daemon of this configuration whether it is ready; for containers
     Healthcheck(healthcheck::Args),
+    /// Show a living world: the daemon with a fake Stripe and invented members; needs nothing
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// Run the fake Stripe alone
+    #[cfg(feature = "demo")]
+    #[command(hide = true)]
+    Sandbox(sandbox::Args),
 }
 
 impl Cli {
@@ -90,10 +99,14 @@ impl Cli {
             Command::Schedules(args) => schedules::run(&args, global),
             Command::Sync(args) => sync::run(&args, global),
             Command::Members(args) => members::run(&args, global),
-            Command::Openapi => openapi::run(),
+            Command::Openapi(args) => openapi::run(args),
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),
             Command::Healthcheck(args) => healthcheck::run(&args, global),
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(&args, global),
+            #[cfg(feature = "demo")]
+            Command::Sandbox(args) => sandbox::run(&args, global),
         }
     }
 }

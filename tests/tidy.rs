@@ -366,3 +366,32 @@ fn every_promise_names_tests_that_exist() {
         "docs/guarantees.md names a test that is not there",
     );
 }
+
+/// The metrics that `text` writes: what is named right after the macro's bracket.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let calls = ["counter!(", "gauge!(", "histogram!("]
+        .into_iter()
+        .flat_map(|call| text.split(call).skip(1));
+    calls
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+#[test]
+fn the_list_of_metrics_is_the_codes() {
+    let list = fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    let rows = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let listed: BTreeSet<String> = rows.map(|(name, _)| name.to_owned()).collect();
+    let written: BTreeSet<String> = ["src", "jobs"]
+        .into_iter()
+        .flat_map(sources)
+        .flat_map(|(_, text)| metrics(&code(&text)))
+        .collect();
+    assert_eq!(
+        listed, written,
+        "docs/metrics.md and the code name different metrics"
+    );
+}

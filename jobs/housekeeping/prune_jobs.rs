@@ -13,6 +13,7 @@ impl Job for PruneJobs {
     const KIND: &'static str = "housekeeping.prune_jobs";
     const ABOUT: &'static str = "Deletes finished jobs beyond the retention, by age and by number.";
     const UNIQUE: Unique = Unique::Live;
+    const INSTALLATION: bool = true;
 
     fn unique_key(&self) -> Option<String> {
         Some(String::new())

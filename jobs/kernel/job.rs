@@ -142,6 +142,10 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Whether two jobs with equal keys must never run at once. It needs [`Unique::Waiting`].
     const EXCLUSIVE: bool = false;
 
+    /// Whether it works for the whole installation instead of one organization, so that only the operator's own
+    /// organization may start it by hand.
+    const INSTALLATION: bool = false;
+
     /// What makes two jobs of this kind and organization the same job.
     fn unique_key(&self) -> Option<String> {
         None
@@ -175,6 +179,8 @@ pub struct JobDef {
     pub unique: Unique,
     /// [`Job::EXCLUSIVE`].
     pub exclusive: bool,
+    /// [`Job::INSTALLATION`].
+    pub installation: bool,
     /// Decodes arguments and tells the unique key and the member, for jobs enqueued as JSON.
     pub read: fn(&Value) -> Result<Read, serde_json::Error>,
     /// Decodes the arguments and runs the job.
@@ -207,6 +213,7 @@ impl JobDef {
             timeout: J::TIMEOUT,
             unique: J::UNIQUE,
             exclusive: J::EXCLUSIVE,
+            installation: J::INSTALLATION,
             read: read::<J>,
             run: run::<J>,
         }

@@ -11,7 +11,7 @@
 //! commit together ([`apply::fetched`]). Each write carries Stripe's time at which it was true; older truth never
 //! overwrites newer. The derivations are functions of the present mirror, so any order of arrival ends the same.
 //!
-//! **Repair.** What no event announced is found by walking Stripe's lists ([`walk`]), nightly and on demand.
+//! **Repair.** What no event announced is found by walking Stripe's lists (`walk.rs`), nightly and on demand.
 
 pub mod apply;
 mod backfill_objects;

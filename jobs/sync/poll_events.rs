@@ -33,6 +33,7 @@ impl Job for PollEvents {
     const QUEUE: Queue = Queue::Stripe;
     const TIMEOUT: Duration = Duration::from_mins(10);
     const UNIQUE: Unique = Unique::Live;
+    const INSTALLATION: bool = true;
 
     fn unique_key(&self) -> Option<String> {
         Some(String::new())

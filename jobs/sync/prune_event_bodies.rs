@@ -14,6 +14,7 @@ impl Job for PruneEventBodies {
     const KIND: &'static str = "sync.prune_event_bodies";
     const ABOUT: &'static str = "Deletes the bodies of old Stripe events; their ids stay.";
     const UNIQUE: Unique = Unique::Live;
+    const INSTALLATION: bool = true;
 
     fn unique_key(&self) -> Option<String> {
         Some(String::new())

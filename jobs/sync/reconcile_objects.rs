@@ -30,6 +30,7 @@ impl Job for ReconcileObjects {
     const QUEUE: Queue = Queue::Stripe;
     const TIMEOUT: Duration = Duration::from_hours(6);
     const UNIQUE: Unique = Unique::Live;
+    const INSTALLATION: bool = true;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.organization.clone().unwrap_or_default())

@@ -1,6 +1,8 @@
 //! The commands, one file each, and how they end.
 
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod healthcheck;
 pub mod init;
 pub mod jobs;
@@ -10,6 +12,8 @@ pub mod migrate;
 pub mod openapi;
 pub mod output;
 pub mod queues;
+#[cfg(feature = "demo")]
+pub mod sandbox;
 pub mod schedules;
 pub mod serve;
 pub mod sync;

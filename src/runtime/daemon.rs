@@ -37,8 +37,9 @@ pub async fn run(
     if config.node.roles.contains(&Role::Api) {
         let listener = listen(config).await?;
         let state = http::state(&env, &registry, config, &readiness, &metrics);
+        let ingest = wiring::ingest_env(&env, config).await?;
         let (config, stop) = (config.clone(), stop.clone());
-        tracker.spawn(async move { http::serve(listener, state, &config, stop).await });
+        tracker.spawn(async move { http::serve(listener, state, ingest, &config, stop).await });
     }
     tracker.spawn(telemetry::upkeep(metrics, stop.clone()));
     let (draining, told) = (Arc::clone(&readiness), stop.clone());

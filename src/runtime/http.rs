@@ -33,15 +33,15 @@ pub fn state(
     state
 }
 
-/// Answers requests until `stop`, then lets those under way finish.
+/// Answers requests until `stop`, then lets those under way finish. Webhooks are stored through `ingest`.
 pub async fn serve(
     listener: TcpListener,
     state: ApiState,
+    ingest: Env,
     config: &Config,
     stop: CancellationToken,
 ) {
-    let webhooks: Router<ApiState> =
-        stripe::routes(stripe_ingest(config, &state.env)).with_state(());
+    let webhooks: Router<ApiState> = stripe::routes(stripe_ingest(config, ingest)).with_state(());
     let limits = ServeLimits {
         header_timeout: config.server.header_timeout,
         connections_max: config.server.connections_max,
@@ -53,14 +53,14 @@ pub async fn serve(
     tasks.wait().await;
 }
 
-fn stripe_ingest(config: &Config, env: &Env) -> StripeIngest {
+fn stripe_ingest(config: &Config, env: Env) -> StripeIngest {
     let organizations = &config.organizations;
     let secrets = organizations
         .iter()
         .map(|(id, organization)| (id.clone(), organization.stripe.webhook_secrets.clone()));
     let default = organizations.get(DEFAULT_ORGANIZATION);
     StripeIngest {
-        env: env.clone(),
+        env,
         secrets: secrets.collect::<BTreeMap<_, _>>(),
         tolerance: default.map_or(signature::TOLERANCE, |one| one.stripe.webhook_tolerance),
         body_limit: config.server.webhook_body_limit,

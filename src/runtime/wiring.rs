@@ -23,6 +23,9 @@ use crate::{
 /// The leases need one connection, and one more while a broken one is replaced.
 const LEASE_CONNECTIONS: u32 = 2;
 
+/// Webhooks must be answered while every other connection is busy with jobs.
+const INGEST_CONNECTIONS: u32 = 4;
+
 /// All job kinds and schedules of this binary.
 pub fn registry() -> Registry {
     Registry::of(FAMILIES)
@@ -86,6 +89,19 @@ pub async fn queue_options(
         drain: config.shutdown.timeout,
         readiness,
     })
+}
+
+/// The same world for webhooks in, with connections that jobs cannot take.
+///
+/// # Errors
+/// When they cannot be opened.
+pub async fn ingest_env(env: &Env, config: &Config) -> db::Result<Env> {
+    let mut own = env.clone();
+    // On SQLite they wait for the one writer like everybody else, and share its commit.
+    if env.db.engine() == "postgres" {
+        own.db = Db::open(&database(config, INGEST_CONNECTIONS)).await?;
+    }
+    Ok(own)
 }
 
 fn database(config: &Config, max_connections: u32) -> db::Options {

@@ -24,7 +24,7 @@ const MARK: Sql = Sql::split(
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
      WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
-     WHERE organization_id = $1 AND id IN (SELECT jsonb_array_elements_text($2::jsonb))",
+     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const RENEW: Sql = Sql::both(
     "UPDATE stripe_events SET state = CASE WHEN state IN ('applied', 'failed') THEN 'new' ELSE state END, error = NULL

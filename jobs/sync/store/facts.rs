@@ -11,19 +11,32 @@ use crate::{
 
 const CUSTOMER_OF: Sql =
     Sql::both("SELECT customer_id FROM subscriptions WHERE organization_id = $1 AND id = $2");
-const SUBSCRIPTIONS_OF_MEMBER: Sql = Sql::both(
+// From the member to her customers to their subscriptions to their items, one index after the other. As a join,
+// PostgreSQL walks all subscriptions for every item while a new database has no statistics; arrays leave it no choice.
+const SUBSCRIPTIONS_OF_MEMBER: Sql = Sql::split(
     "SELECT s.id, s.status, s.start_date, s.created_at, s.current_period_start, s.current_period_end, s.cancel_at,
         s.cancel_at_period_end, s.ended_at, s.trial_end, s.pause_behavior
-     FROM subscriptions AS s JOIN customers AS c ON c.organization_id = s.organization_id AND c.id = s.customer_id
-     WHERE s.organization_id = $1 AND c.member_id = $2 AND NOT s.deleted ORDER BY s.id",
+     FROM subscriptions AS s
+     WHERE s.organization_id = $1 AND NOT s.deleted AND s.customer_id IN
+        (SELECT c.id FROM customers AS c WHERE c.organization_id = $1 AND c.member_id = $2)
+     ORDER BY s.id",
+    "SELECT s.id, s.status, s.start_date, s.created_at, s.current_period_start, s.current_period_end, s.cancel_at,
+        s.cancel_at_period_end, s.ended_at, s.trial_end, s.pause_behavior
+     FROM subscriptions AS s
+     WHERE s.organization_id = $1 AND NOT s.deleted AND s.customer_id = ANY (ARRAY
+        (SELECT c.id FROM customers AS c WHERE c.organization_id = $1 AND c.member_id = $2))
+     ORDER BY s.id",
 );
-const ITEMS_OF_MEMBER: Sql = Sql::both(
-    "SELECT i.subscription_id, i.product_id, i.quantity, i.unit_amount, i.recurring_interval,
-        i.recurring_interval_count
-     FROM subscription_items AS i
-     JOIN subscriptions AS s ON s.organization_id = i.organization_id AND s.id = i.subscription_id
-     JOIN customers AS c ON c.organization_id = s.organization_id AND c.id = s.customer_id
-     WHERE i.organization_id = $1 AND c.member_id = $2 AND NOT s.deleted ORDER BY i.subscription_id, i.id",
+const ITEMS_OF_SUBSCRIPTIONS: Sql = Sql::split(
+    "SELECT subscription_id, product_id, quantity, unit_amount, recurring_interval, recurring_interval_count
+     FROM subscription_items
+     WHERE organization_id = $1 AND subscription_id IN (SELECT value FROM json_each($2))
+     ORDER BY subscription_id, id",
+    "SELECT subscription_id, product_id, quantity, unit_amount, recurring_interval, recurring_interval_count
+     FROM subscription_items
+     WHERE organization_id = $1
+       AND subscription_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
+     ORDER BY subscription_id, id",
 );
 
 /// The customer of a subscription that is in the mirror.
@@ -69,7 +82,9 @@ pub async fn subscriptions_of(
 ) -> Result<Vec<SubscriptionFacts>> {
     let rows: Vec<SubscriptionRow> =
         tx.all(SUBSCRIPTIONS_OF_MEMBER, args![organization, member]).await?;
-    let items: Vec<ItemRow> = tx.all(ITEMS_OF_MEMBER, args![organization, member]).await?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let ids = serde_json::Value::from(ids).to_string();
+    let items: Vec<ItemRow> = tx.all(ITEMS_OF_SUBSCRIPTIONS, args![organization, ids]).await?;
     let facts = |row: SubscriptionRow| SubscriptionFacts {
         started_at: row.start_date.unwrap_or(row.created_at),
         period_start: row.current_period_start,

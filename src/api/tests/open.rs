@@ -32,7 +32,7 @@ async fn a_process_is_ready_until_it_drains() {
 #[tokio::test]
 async fn silent_workers_make_a_process_unready() {
     let app = App::new().await;
-    app.state.readiness.workers_beat(app.state.env.now());
+    app.state.readiness.beat(app.state.env.now());
     app.clock.advance(Duration::from_secs(50));
     let ready = app.get("", "/readyz").await;
     assert_eq!(ready.json()["checks"][1]["age_seconds"], 50.0);
@@ -40,7 +40,7 @@ async fn silent_workers_make_a_process_unready() {
     let answer = app.get("", "/readyz").await;
     assert_eq!(answer.status, 503);
     assert_eq!(answer.json()["errors"][0]["pointer"], "#/checks/workers");
-    app.state.readiness.workers_beat(app.state.env.now());
+    app.state.readiness.beat(app.state.env.now());
     assert_eq!(app.get("", "/readyz").await.status, 200);
 }
 

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 
 use super::{Job, enqueue};
 use crate::api::{
-    Answer, ApiState, Caller, Code, Json, NoQuery, Problem, Whole, decode::unknown,
-    limits::PRIORITY_SPAN,
+    Answer, ApiState, Caller, Code, HOME_ORGANIZATION, Json, NoQuery, Problem, Whole,
+    decode::unknown, limits::PRIORITY_SPAN,
 };
 
 /// A priority; lower runs first.
@@ -38,7 +38,8 @@ pub(super) struct NewJobBody {
 
 /// Enqueue a job
 ///
-/// The job exists when the answer arrives. Where the kind has a key and a job with the same key already waits, that
+/// The job exists when the answer arrives. Kinds that work for the whole installation need a key of the organization
+/// `default`. Where the kind has a key and a job with the same key already waits, that
 /// one is answered with status 200.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", operation_id = "create_job", request_body = NewJobBody,
     responses(
@@ -55,6 +56,13 @@ pub(super) async fn create(
         let detail = unknown(&body.kind, &kinds);
         Problem::field(Code::InvalidRequest, "#/kind", detail).unprocessable()
     })?;
+    if def.installation && caller.organization != HOME_ORGANIZATION {
+        let detail = format!(
+            "{} works for the whole installation: it needs a key of the organization {HOME_ORGANIZATION}",
+            def.kind
+        );
+        return Err(Problem::field(Code::InsufficientScope, "#/kind", detail));
+    }
     let mut job = NewJob::from_def(def, &caller.organization, &Value::Object(body.args))
         .map_err(|refused| {
             Problem::field(Code::InvalidRequest, "#/args", refused.to_string()).unprocessable()
