@@ -20,7 +20,9 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
          the disk). The load, the fake Stripe and the daemon share the machine. The paced loads do not wait for answers, \
          and a time counts from the moment at which the event was due; the last load has 16 connections that send as \
          fast as they are answered. *Effect* is the time from sending the webhook of a new customer until \
-         `GET /v1/members/ext:stripe:…` shows the member, asked all the time.\n",
+         `GET /v1/members/ext:stripe:…` shows the member, asked all the time. The \
+         daemon may ask the fake Stripe 1,000 times a second here (`stripe.rate_limit`). With the default of 40, and with \
+         the 100 that Stripe allows, effects wait once more objects than that change in a second; answers do not.\n",
         setup.rounds,
         setup.load.as_secs(),
         machine(folder),
