@@ -41,8 +41,8 @@ pub(crate) struct Idle {
 
 impl Row {
     /// From what was measured.
-    pub(crate) fn of(wanted: u32, answers: Answers, effects: Vec<Duration>, spent: &Spent) -> Self {
-        let (answered, effects) = (sorted(answers.times), sorted(effects));
+    pub(crate) fn of(wanted: u32, answers: &Answers, effects: &[Duration], spent: &Spent) -> Self {
+        let (answered, effects) = (sorted(&answers.times), sorted(effects));
         Self {
             wanted,
             rate: count(answered.len()) / answers.took.as_secs_f64(),
@@ -123,7 +123,7 @@ impl fmt::Display for Idle {
     }
 }
 
-fn sorted(times: Vec<Duration>) -> Vec<f64> {
+fn sorted(times: &[Duration]) -> Vec<f64> {
     let mut millis: Vec<f64> = times
         .iter()
         .map(|time| time.as_secs_f64() * 1_000.0)

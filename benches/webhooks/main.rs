@@ -41,7 +41,7 @@ const ROUNDS: usize = 3;
 /// How long one load lasts.
 const LOAD: Duration = Duration::from_secs(20);
 /// How long the daemon is watched while nothing happens.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// Connections of the load without a pace.
 const CONNECTIONS: usize = 16;
 /// The loads, in events a second; 0 is as many as it takes.
@@ -136,7 +136,7 @@ async fn one(setup: &Setup, per_second: u32) -> (Row, Option<Idle>) {
     let spent = usage::now(daemon.pid()).since(&before);
     // The load sent a part of the events only, so the mirror is not the truth; but no job may be left.
     world.idle().await;
-    let row = Row::of(per_second, answers, effects, &spent);
+    let row = Row::of(per_second, &answers, &effects, &spent);
     let rest = if per_second == PACES[0] {
         Some(usage::idle(&daemon, setup.idle).await)
     } else {

@@ -59,7 +59,8 @@ impl Usage {
     pub(crate) fn since(&self, before: &Self) -> Spent {
         let time = self.at - before.at;
         Spent {
-            cpu_percent: (self.cpu - before.cpu).as_secs_f64() / time.as_secs_f64() * 100.0,
+            cpu_percent: self.cpu.saturating_sub(before.cpu).as_secs_f64() / time.as_secs_f64()
+                * 100.0,
             peak_kib: self.peak_kib,
         }
     }

@@ -25,8 +25,8 @@ on_both! {
         assert_eq!(world.db.count("stripe_events WHERE id = 'evt_twenty'").await, 1);
         assert_eq!(world.db.count("jobs_done").await - jobs_before, 1);
         let after = daemon.metrics().await;
-        assert_eq!(after.webhooks("new") - before.webhooks("new"), 1.0);
-        assert_eq!(after.webhooks("seen") - before.webhooks("seen"), 19.0);
+        assert_eq!(after.webhooks("new") - before.webhooks("new"), 1);
+        assert_eq!(after.webhooks("seen") - before.webhooks("seen"), 19);
     }
 
     async fn a_replay_days_later_is_refused_and_a_fresh_one_changes_nothing(world: World) {

@@ -33,7 +33,7 @@ on_both! {
         // Waiting as long as Stripe asks spends no attempt.
         assert_eq!(world.db.count("jobs_done WHERE attempt > 1").await, 0);
         let limited = [("outcome", "rate_limited")];
-        assert!(daemon.metrics().await.sum("memberd_stripe_requests_total", &limited) > 0.0);
+        assert!(daemon.metrics().await.sum("memberd_stripe_requests_total", &limited) > 0);
     }
 
     async fn errors_of_the_server(world: World) {
@@ -65,6 +65,6 @@ on_both! {
     async fn webhooks_that_arrive_and_count_as_failed(world: World) {
         let fault = json!({"target": "webhooks", "mode": "timeout_after_success", "rate": 0.5, "times": 25});
         let daemon = survives(&world, fault).await;
-        assert!(daemon.metrics().await.webhooks("seen") > 0.0);
+        assert!(daemon.metrics().await.webhooks("seen") > 0);
     }
 }

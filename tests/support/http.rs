@@ -57,7 +57,10 @@ impl Answer {
     /// The code of a problem; panics when it does not have the form of RFC 9457.
     #[track_caller]
     pub(crate) fn problem(&self) -> (u16, &str) {
-        let kind = self.headers.get("content-type").map(|it| it.as_bytes());
+        let kind = self
+            .headers
+            .get("content-type")
+            .map(reqwest::header::HeaderValue::as_bytes);
         assert_eq!(
             kind,
             Some(&b"application/problem+json"[..]),

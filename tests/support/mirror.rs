@@ -126,8 +126,8 @@ impl World {
             let theirs = truth[kind].iter().map(|it| (id(it), it.to_string()));
             compare(
                 &format!("raw {kind}"),
-                ours.collect(),
-                theirs.collect(),
+                &ours.collect(),
+                &theirs.collect(),
                 &mut found,
             );
         }
@@ -188,7 +188,7 @@ impl World {
         found: &mut Vec<String>,
     ) {
         let rows: Vec<T> = self.db.rows(sql, args![organization]).await;
-        compare("row", rows.into_iter().collect(), theirs, found);
+        compare("row", &rows.into_iter().collect(), &theirs, found);
     }
 
     /// Panics unless the mirrors of both organizations equal their accounts.
@@ -208,17 +208,17 @@ impl World {
 /// Tells what only one side has. An object that differs is told twice.
 fn compare<T: Ord + Debug>(
     what: &str,
-    ours: BTreeSet<T>,
-    theirs: BTreeSet<T>,
+    ours: &BTreeSet<T>,
+    theirs: &BTreeSet<T>,
     found: &mut Vec<String>,
 ) {
     found.extend(
-        ours.difference(&theirs)
+        ours.difference(theirs)
             .map(|it| format!("{what}: only ours {it:?}")),
     );
     found.extend(
         theirs
-            .difference(&ours)
+            .difference(ours)
             .map(|it| format!("{what}: only Stripe's {it:?}")),
     );
 }

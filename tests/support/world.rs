@@ -22,7 +22,7 @@ pub(crate) const OTHER_ACCOUNT: &str = "acct_1SandboxOther0002";
 /// Requests a second that the fake Stripe takes and the daemon sends; budgets are tested where they matter.
 const RATE: u64 = 100_000;
 /// How long a big world may take to arrive.
-pub(crate) const LONG_PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+pub(crate) const LONG_PATIENCE: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// Sandbox, database and keys of one test.
 #[derive(Debug)]
