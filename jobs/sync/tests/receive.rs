@@ -9,8 +9,37 @@ use crate::{
         db::Sql,
         ports::{ObjectType, StripeError},
     },
-    sync::{ReceiveError, Received, receive as receive_event, replay},
+    sync::{ReceiveError, Received, receive as receive_event, replay, store::events},
+    testing::TestDb,
 };
+
+/// SQLite's transactions share a commit, so that a duplicate meets an event that can still be lost with its group.
+#[tokio::test]
+async fn a_duplicate_is_not_confirmed_before_its_event_is_durable() {
+    let db = TestDb::sqlite().await;
+    let mut first = db.db.begin().await.unwrap();
+    // Checked at COMMIT: it fails the whole group.
+    for sql in [
+        Sql::both("PRAGMA defer_foreign_keys = ON"),
+        Sql::both(
+            "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at)
+             VALUES ('key_1', 'nobody', '', '', '', '', 0)",
+        ),
+    ] {
+        first.execute(sql, &[]).await.unwrap();
+    }
+    let body = event("evt_1", "customer.created", &customer("cus_1")).to_string();
+    let (first, new, again) = tokio::join!(
+        first.commit(),
+        receive_event(&db.env, "default", &body),
+        receive_event(&db.env, "default", &body),
+    );
+    assert!(first.is_err());
+    assert!(matches!(new, Err(ReceiveError::Db(_))), "{new:?}");
+    assert!(matches!(again, Err(ReceiveError::Db(_))), "{again:?}");
+    assert_eq!(db.count("stripe_events").await, 0);
+}
+
 
 both! {
     async fn a_webhook_becomes_state(db: TestDb) {

@@ -7,13 +7,21 @@ use serde_json::json;
 use super::{customer, event, members, price, product, receive, registry, subscription};
 use crate::{
     both,
-    kernel::{Job, outbox::NewJob, ports::{ObjectType, StripeError}},
-    sync::{BackfillObjects, PollEvents, ReconcileObjects, diff},
+    kernel::{Job, outbox::NewJob, ports::{ObjectType, Organization, StripeError}},
+    sync::{
+        BackfillObjects, PollEvents, ReconcileObjects, diff,
+        store::{cursors::{self, Cursor}, objects::{self, Scope}},
+    },
     testing::TestDb,
 };
 
 async fn enqueue<J: Job>(db: &TestDb, job: &J) {
     db.enqueue(NewJob::of("default", job).unwrap()).await;
+}
+
+fn refused(code: &str) -> StripeError {
+    let (code, message) = (code.to_owned(), "no".to_owned());
+    StripeError::Refused { status: 400, code, message, request_id: "req_1".to_owned() }
 }
 
 fn fill(db: &TestDb, count: usize) {
