@@ -96,6 +96,51 @@ both! {
         assert_eq!(db.count("events WHERE type = 'sync.drift_detected'").await, 1);
     }
 
+    async fn what_stripe_did_not_know_for_a_while_comes_back(db: TestDb) {
+        fill(&db, 2);
+        enqueue(&db, &BackfillObjects::default()).await;
+        db.drain(&registry()).await;
+        // The key of another account: nothing of ours is there.
+        for (kind, id) in [
+            (ObjectType::Product, "prod_a"), (ObjectType::Customer, "cus_000"), (ObjectType::Customer, "cus_001"),
+            (ObjectType::Subscription, "sub_000"), (ObjectType::Subscription, "sub_001"),
+        ] {
+            db.stripe.remove(kind, id);
+        }
+        db.advance(Duration::from_mins(5));
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_objects WHERE deleted").await, 5);
+        assert_eq!(db.count("members WHERE status = 'active'").await, 0);
+        // The right key again.
+        fill(&db, 2);
+        db.advance(Duration::from_mins(5));
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+        assert_eq!(db.count("members WHERE status = 'active'").await, 2);
+        for table in ["customers", "products", "subscriptions"] {
+            assert_eq!(db.count(&format!("{table} WHERE deleted")).await, 0, "{table}");
+        }
+        assert_eq!(db.count("tiers WHERE active").await, 1);
+    }
+
+    async fn a_page_that_is_older_than_a_tombstone_raises_nothing(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        let before = db.env.now();
+        db.advance(Duration::from_mins(1));
+        db.stripe.remove(ObjectType::Customer, "cus_1");
+        receive(&db, &event("evt_2", "customer.deleted", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        db.stripe.put(&customer("cus_1"));
+        db.stripe.set_as_of(Some(before));
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_objects WHERE deleted").await, 1);
+    }
+
     async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
