@@ -73,7 +73,10 @@ pub(super) async fn walk(
         }
         let place = Place::read(at.as_ref());
         let Some(listing) = Listing::of(kind).get(place.list) else { break };
-        let page = env.stripe.list(organization, *listing, place.after.as_deref()).await?;
+        let page = match env.stripe.list(organization, *listing, place.after.as_deref()).await {
+            Ok(page) => page,
+            Err(error) => return Err(start_over(env, organization, at, &place, error).await?),
+        };
         let items = read(&page);
         drifted += drift_of_page(env, organization, kind, &items).await?;
         let mut cursor = at.take().unwrap_or_else(|| Cursor {
@@ -100,6 +103,26 @@ pub(super) async fn walk(
     }
     let objects = at.map_or(0, |cursor| cursor.objects);
     Ok(Report::none().with("objects", objects).with("drifted", drifted))
+}
+
+/// Stripe refuses to go on after an object that is gone by now. Then the walk forgets its place, for it would meet the
+/// same refusal whenever it comes back.
+async fn start_over(
+    env: &Env,
+    organization: &str,
+    at: Option<Cursor>,
+    place: &Place,
+    error: StripeError,
+) -> Result<JobError, JobError> {
+    let (StripeError::Refused { .. }, Some(_), Some(mut cursor)) = (&error, &place.after, at) else {
+        return Ok(error.into());
+    };
+    cursor.cursor = None;
+    cursor.objects = 0;
+    let mut tx = env.db.begin().await?;
+    cursors::put(&mut tx, organization, &cursor).await?;
+    tx.commit().await?;
+    Ok(JobError::Retry(anyhow::Error::msg(error.to_string())))
 }
 
 /// Where a walk is: in which of the type's lists, and after which object of it. Written as `1:price_9`.

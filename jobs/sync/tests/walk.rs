@@ -141,6 +141,28 @@ both! {
         assert_eq!(db.count("stripe_objects WHERE deleted").await, 1);
     }
 
+    async fn a_walk_whose_place_is_gone_starts_over(db: TestDb) {
+        fill(&db, 30);
+        let lost = Cursor {
+            stream: "backfill:customer".to_owned(),
+            cursor: Some("0:cus_gone".to_owned()),
+            state: "running".to_owned(),
+            objects: 100,
+            started_at: db.env.now(),
+            updated_at: db.env.now(),
+        };
+        let mut tx = db.db.begin().await.unwrap();
+        cursors::put(&mut tx, "default", &lost).await.unwrap();
+        tx.commit().await.unwrap();
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.stripe.fail_next(refused("resource_missing"));
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        db.advance(Duration::from_mins(1));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers").await, 30);
+        assert_eq!(db.count("sync_cursors WHERE state = 'done' AND objects = 30").await, 1);
+    }
+
     async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
