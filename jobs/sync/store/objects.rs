@@ -86,7 +86,7 @@ const LIVING: Sql = Sql::both(
 const UNSEEN: Sql = Sql::both(
     "SELECT id FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND as_of < $5
-     ORDER BY id LIMIT $6",
+     ORDER BY as_of, id LIMIT $6",
 );
 
 /// Stores the truth of an object; answers whether it was newer than what was known.
@@ -144,7 +144,7 @@ pub async fn living(
     db.all(LIVING, key).await
 }
 
-/// Ids of living objects whose truth is older than a moment.
+/// Ids of living objects whose truth is older than a moment, the oldest first: whatever the limit, each has its turn.
 pub async fn unseen_since(
     tx: &mut Tx,
     scope: &Scope<'_>,

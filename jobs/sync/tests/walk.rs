@@ -163,6 +163,20 @@ both! {
         assert_eq!(db.count("sync_cursors WHERE state = 'done' AND objects = 30").await, 1);
     }
 
+    async fn those_unseen_longest_are_asked_for_first(db: TestDb) {
+        for id in ["cus_b", "cus_a"] {
+            db.stripe.put(&customer(id));
+            receive(&db, &event(&format!("evt_{id}"), "customer.created", &customer(id))).await;
+            db.drain(&registry()).await;
+            db.advance(Duration::from_mins(1));
+        }
+        let scope = Scope { organization: "default", stripe: &db.settings.organizations["default"] };
+        let mut tx = db.db.begin().await.unwrap();
+        let now = db.env.now();
+        let unseen = objects::unseen_since(&mut tx, &scope, ObjectType::Customer, now, 1).await;
+        assert_eq!(unseen.unwrap(), ["cus_b"]);
+    }
+
     async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
