@@ -177,6 +177,22 @@ both! {
         assert_eq!(unseen.unwrap(), ["cus_b"]);
     }
 
+    async fn a_poll_goes_on_after_an_organization_whose_key_was_withdrawn(db: TestDb) {
+        let db = db.with_settings(|settings| {
+            let other = Organization { has_stripe: true, ..Organization::default() };
+            settings.organizations.insert("another".to_owned(), other);
+        });
+        let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
+        lost["created"] = json!(db.env.now().seconds());
+        db.stripe.put(&customer("cus_1"));
+        db.stripe.put_event(&lost);
+        enqueue(&db, &PollEvents::default()).await;
+        db.stripe.fail_next(refused("api_key_expired"));
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!(drained.discarded, 1, "{drained:?}");
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+    }
+
     async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
