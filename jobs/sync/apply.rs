@@ -75,8 +75,14 @@ pub(super) async fn apply(
     }
     if truth.deleted {
         projections::delete(tx, organization, truth.kind, truth.id).await?;
-        if truth.kind == ObjectType::Subscription {
-            derive_for_subscription(tx, env, organization, truth.id, None).await?;
+        match truth.kind {
+            ObjectType::Subscription => {
+                derive_for_subscription(tx, env, organization, truth.id, None).await?;
+            }
+            ObjectType::Product => {
+                entitlements::store::retire_tier(tx, env, organization, truth.id).await?;
+            }
+            ObjectType::Customer | ObjectType::Price | ObjectType::Invoice => {}
         }
         return Ok(true);
     }

@@ -88,6 +88,19 @@ both! {
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 20);
     }
 
+    async fn the_tier_of_a_deleted_product_is_off_sale_and_no_default(db: TestDb) {
+        for id in ["prod_a", "prod_b"] {
+            db.stripe.put(&product(id, true));
+            receive(&db, &event(&format!("evt_{id}"), "product.created", &product(id, true))).await;
+        }
+        db.drain(&registry()).await;
+        db.stripe.remove(ObjectType::Product, "prod_a");
+        receive(&db, &event("evt_gone", "product.deleted", &product("prod_a", true))).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("tiers WHERE id = 'prod_a' AND NOT active AND NOT is_default").await, 1);
+        assert_eq!(db.count("tiers WHERE id = 'prod_b' AND active AND is_default").await, 1);
+    }
+
     async fn what_is_not_ours_is_stored_and_left_alone(db: TestDb) {
         let mut live = event("evt_live", "customer.created", &customer("cus_1"));
         live["livemode"] = json!(true);
