@@ -88,6 +88,17 @@ both! {
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 20);
     }
 
+    async fn what_one_run_has_applied_a_late_refusal_of_another_leaves(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        let mut tx = db.db.begin().await.unwrap();
+        let why = Some("refused");
+        events::mark(&mut tx, "default", &["evt_1".to_owned()], why, db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(db.count("stripe_events WHERE state = 'applied' AND error IS NULL").await, 1);
+    }
+
     async fn the_tier_of_a_deleted_product_is_off_sale_and_no_default(db: TestDb) {
         for id in ["prod_a", "prod_b"] {
             db.stripe.put(&product(id, true));
