@@ -99,6 +99,15 @@ both! {
         assert_eq!(db.count("stripe_events WHERE state = 'applied' AND error IS NULL").await, 1);
     }
 
+    async fn a_text_with_a_nul_is_mirrored_without_it(db: TestDb) {
+        let mut odd = customer("cus_1");
+        odd["name"] = json!("Jane\0 Smith");
+        db.stripe.put(&odd);
+        receive(&db, &event("evt_1", "customer.created", &odd)).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE name = 'Jane Smith'").await, 1);
+    }
+
     async fn the_tier_of_a_deleted_product_is_off_sale_and_no_default(db: TestDb) {
         for id in ["prod_a", "prod_b"] {
             db.stripe.put(&product(id, true));
