@@ -40,6 +40,21 @@ async fn a_duplicate_is_not_confirmed_before_its_event_is_durable() {
     assert_eq!(db.count("stripe_events").await, 0);
 }
 
+/// The table of events only grows: each night's batches must not read all of it.
+#[tokio::test]
+async fn old_bodies_are_found_by_an_index() {
+    let db = TestDb::sqlite().await;
+    let plan: Vec<(i64, i64, i64, String)> = db
+        .rows(
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT organization_id, id FROM stripe_events
+                 WHERE received_at < 5 AND body IS NOT NULL ORDER BY received_at LIMIT 9",
+            ),
+            &[],
+        )
+        .await;
+    assert!(plan[0].3.contains("stripe_events_bodies"), "{plan:?}");
+}
 
 both! {
     async fn a_webhook_becomes_state(db: TestDb) {
