@@ -184,9 +184,11 @@ macro_rules! insert_sql {
 }
 
 const INSERT: Sql = insert_sql!("");
+/// Who folds in has all the attempts that a job of its own would have: else a burst during an outage would hasten the
+/// waiting job through its attempts within minutes.
 const INSERT_UNIQUE_WAITING: Sql = insert_sql!(
     "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND owner IS NULL AND NOT unique_running DO UPDATE
-     SET due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END"
+     SET due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END, attempt = 0"
 );
 const INSERT_UNIQUE_LIVE: Sql = insert_sql!(
     "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND unique_running DO UPDATE

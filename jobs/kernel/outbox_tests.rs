@@ -7,9 +7,10 @@ use tokio::task::JoinSet;
 use super::{
     Env,
     outbox::{self, Enqueued, NewJob},
+    queue::Outcome,
     test_jobs::{
         Exclusive, Hourly, Live, Plain, Waiting, claim_freed, claim_one, claim_some, completed,
-        jobs, settle,
+        end, jobs, settle,
     },
 };
 use crate::{both, testing::TestDb};
@@ -115,6 +116,17 @@ both! {
         outbox::enqueue(&mut tx, &db, Hourly::with("k")).await.unwrap();
         drop(tx);
         assert!(!db.enqueue(Hourly::with("k")).await.folded);
+    }
+
+    async fn who_folds_into_a_failing_job_has_all_attempts(db: TestDb) {
+        db.enqueue(Waiting::with("k")).await;
+        let job = claim_one(&db, "a").await;
+        let later = Outcome::Retry { due_at: db.now().plus(Duration::from_hours(1)), error: "no".to_owned() };
+        settle(&db, &[end(&job, later)]).await;
+        assert!(db.enqueue(Waiting::with("k")).await.folded);
+        let row = jobs(&db).await.remove(0);
+        assert_eq!((row.attempt, row.due_at), (0, db.now()));
+        assert_eq!(claim_one(&db, "a").await.fence, 2, "late words about the first run stay unheard");
     }
 
     async fn folding_moves_the_start_forward_never_back(db: TestDb) {

@@ -67,7 +67,8 @@ pub struct Page {
     pub objects: Vec<String>,
     /// Whether older ones follow.
     pub has_more: bool,
-    /// Stripe's time of the answer.
+    /// Stripe's time of the question, in whole seconds and rather too early than too late: the objects were true at it
+    /// or later. The time of the answer would be too late, because a page is rendered before it is answered.
     pub as_of: Timestamp,
     /// The API version of the answer.
     pub api_version: Option<String>,

@@ -24,9 +24,10 @@ use crate::{
     members::{self, Link, LinkSources, NewMember},
 };
 
-/// What a tombstone looks like when Stripe only says "no such object".
+/// What a tombstone looks like when Stripe only says "no such object". It differs from Stripe's own tombstones, because
+/// those are final and this one is not.
 fn tombstone(kind: ObjectType, id: &str) -> String {
-    json!({ "id": id, "object": kind.as_str(), "deleted": true }).to_string()
+    json!({ "id": id, "object": kind.as_str(), "deleted": true, "missing": true }).to_string()
 }
 
 /// The organization's account and mode.
@@ -50,6 +51,7 @@ pub async fn fetched(
         kind,
         id,
         raw,
+        replaces: &missing,
         as_of: fetched.as_of,
         deleted: model::is_deleted(&value),
         api_version: fetched.api_version.as_deref(),
@@ -73,8 +75,14 @@ pub(super) async fn apply(
     }
     if truth.deleted {
         projections::delete(tx, organization, truth.kind, truth.id).await?;
-        if truth.kind == ObjectType::Subscription {
-            derive_for_subscription(tx, env, organization, truth.id, None).await?;
+        match truth.kind {
+            ObjectType::Subscription => {
+                derive_for_subscription(tx, env, organization, truth.id, None).await?;
+            }
+            ObjectType::Product => {
+                entitlements::store::retire_tier(tx, env, organization, truth.id).await?;
+            }
+            ObjectType::Customer | ObjectType::Price | ObjectType::Invoice => {}
         }
         return Ok(true);
     }

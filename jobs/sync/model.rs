@@ -153,8 +153,9 @@ pub struct Invoice {
     pub created_at: Timestamp,
 }
 
+/// A text, without the NULs that JSON can hold and PostgreSQL's texts cannot.
 fn text(value: &Value, pointer: &str) -> Option<String> {
-    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+    value.pointer(pointer).and_then(Value::as_str).map(|text| text.replace('\0', ""))
 }
 
 fn number(value: &Value, pointer: &str) -> Option<i64> {

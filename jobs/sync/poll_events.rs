@@ -19,7 +19,7 @@ const OVERLAP: Duration = Duration::from_mins(10);
 /// How far the first poll looks back; older truth comes with the backfill.
 const FIRST_LOOK: Duration = Duration::from_hours(24);
 
-/// Pages of one poll; what is left comes with the next one or with the reconciliation.
+/// Pages of one poll, the newest first; what is older comes with the reconciliation.
 const PAGES_MAX: usize = 1_000;
 
 /// Lists the events since the last poll for every organization and stores those that no webhook brought.
@@ -40,14 +40,22 @@ impl Job for PollEvents {
     }
 
     async fn run(&self, cx: &Context) -> JobResult {
-        let (mut seen, mut new) = (0_u64, 0_u64);
+        let (mut seen, mut new, mut trouble) = (0_u64, 0_u64, None);
         let organizations = &cx.env.settings.organizations;
         for (id, _) in organizations.iter().filter(|(_, it)| it.has_stripe) {
-            let (of_one, new_of_one) = poll(cx, id).await?;
-            seen += of_one;
-            new += new_of_one;
+            match poll(cx, id).await {
+                Ok((of_one, new_of_one)) => {
+                    seen += of_one;
+                    new += new_of_one;
+                }
+                // The trouble of one organization, such as a withdrawn key, must not hold up the others.
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
         }
         metrics::counter!("memberd_sync_polled_events_total").increment(new);
+        if let Some(error) = trouble {
+            return Err(error);
+        }
         Ok(Report::none().with("events", seen).with("new", new))
     }
 }

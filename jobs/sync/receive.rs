@@ -92,6 +92,8 @@ pub(super) async fn receive_from(
     let received = sort(env, organization, &facts);
     let mut tx = env.db.begin().await?;
     if !store::events::insert(&mut tx, env.now(), organization, source, received, &facts, body).await? {
+        // On SQLite the event we met may be of the group that is still to be made durable: "seen" waits for it, too.
+        tx.commit().await?;
         return Ok(Received::Seen);
     }
     if let (Received::New, Some((kind, id))) = (received, &facts.object) {

@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Env, JobError, Report,
+    Context, Env, JobError, Report, Timestamp,
     db::{self, Tx},
     outbox::{self, NewJob, PRIORITY_LOW},
     ports::{Fetched, Listing, ObjectType, Organization, Page, StripeError},
@@ -73,7 +73,10 @@ pub(super) async fn walk(
         }
         let place = Place::read(at.as_ref());
         let Some(listing) = Listing::of(kind).get(place.list) else { break };
-        let page = env.stripe.list(organization, *listing, place.after.as_deref()).await?;
+        let page = match env.stripe.list(organization, *listing, place.after.as_deref()).await {
+            Ok(page) => page,
+            Err(error) => return Err(start_over(env, organization, at, &place, error).await?),
+        };
         let items = read(&page);
         drifted += drift_of_page(env, organization, kind, &items).await?;
         let mut cursor = at.take().unwrap_or_else(|| Cursor {
@@ -85,7 +88,7 @@ pub(super) async fn walk(
             updated_at: env.now(),
         });
         let mut tx = env.db.begin().await?;
-        apply_page(&mut tx, env, organization, kind, &page, &items).await?;
+        apply_page(&mut tx, env, organization, kind, &page, &items, cursor.started_at).await?;
         let next = place.next(&page, items.last().map(|item| item.0.as_str()));
         cursor.objects += i64::try_from(items.len()).unwrap_or(0);
         cursor.updated_at = env.now();
@@ -100,6 +103,26 @@ pub(super) async fn walk(
     }
     let objects = at.map_or(0, |cursor| cursor.objects);
     Ok(Report::none().with("objects", objects).with("drifted", drifted))
+}
+
+/// Stripe refuses to go on after an object that is gone by now. Then the walk forgets its place, for it would meet the
+/// same refusal whenever it comes back.
+async fn start_over(
+    env: &Env,
+    organization: &str,
+    at: Option<Cursor>,
+    place: &Place,
+    error: StripeError,
+) -> Result<JobError, JobError> {
+    let (StripeError::Refused { .. }, Some(_), Some(mut cursor)) = (&error, &place.after, at) else {
+        return Ok(error.into());
+    };
+    cursor.cursor = None;
+    cursor.objects = 0;
+    let mut tx = env.db.begin().await?;
+    cursors::put(&mut tx, organization, &cursor).await?;
+    tx.commit().await?;
+    Ok(JobError::Retry(anyhow::Error::msg(error.to_string())))
 }
 
 /// Where a walk is: in which of the type's lists, and after which object of it. Written as `1:price_9`.
@@ -150,20 +173,40 @@ async fn apply_page(
     kind: ObjectType,
     page: &Page,
     items: &[(String, &str, Value)],
+    started_at: Timestamp,
 ) -> db::Result<()> {
     for (id, raw, value) in items {
         let truth = Truth {
             kind,
             id,
             raw,
-            as_of: page.as_of,
+            // A page may be older than the tombstone; only a fetch tells whether the object is back.
+            replaces: "",
+            as_of: page.as_of.max(started_at),
             deleted: false,
             api_version: page.api_version.as_deref(),
             replaces_same_second: false,
         };
-        apply::apply(tx, env, organization, &truth, value).await?;
+        let newer = apply::apply(tx, env, organization, &truth, value).await?;
+        if !newer && is_buried(tx, env, organization, &truth).await? {
+            let job = FetchObject { object_type: kind.as_str().to_owned(), id: id.clone() };
+            outbox::enqueue(tx, env, NewJob::of(organization, &job)?.priority(PRIORITY_LOW)).await?;
+        }
     }
     Ok(())
+}
+
+/// Whether we hold an older tombstone of an object that Stripe lists as living.
+async fn is_buried(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    truth: &Truth<'_>,
+) -> db::Result<bool> {
+    let stripe = apply::stripe_of(env, organization);
+    let scope = Scope { organization, stripe: &stripe };
+    let known = objects::get(tx, &scope, truth.kind, truth.id).await?;
+    Ok(known.is_some_and(|object| object.deleted && object.as_of < truth.as_of))
 }
 
 /// Objects that we think alive and that the walk, which saw everything since its start, did not meet.

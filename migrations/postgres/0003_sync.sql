@@ -23,6 +23,7 @@ CREATE TABLE stripe_events (
 CREATE INDEX stripe_events_new ON stripe_events (organization_id, object_type, object_id) WHERE state = 'new';
 CREATE INDEX stripe_events_failed ON stripe_events (organization_id, object_id) WHERE state = 'failed';
 CREATE INDEX stripe_events_received ON stripe_events (organization_id, received_at, id);
+CREATE INDEX stripe_events_bodies ON stripe_events (received_at) WHERE body IS NOT NULL;
 
 CREATE TABLE stripe_objects (
     organization_id TEXT COLLATE "C" NOT NULL,

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::ensure;
 use memberd_jobs::kernel::{
-    Clock,
+    Clock, Timestamp,
     ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -204,6 +204,7 @@ impl Stripe for StripeClient {
         after: Option<&'a str>,
     ) -> Later<'a, Result<Page, StripeError>> {
         Box::pin(async move {
+            let asked = Instant::now();
             let mut received = self
                 .exchange(organization, requests::list(listing, after))
                 .await?;
@@ -212,7 +213,7 @@ impl Stripe for StripeClient {
             Ok(Page {
                 objects,
                 has_more,
-                as_of: answer.as_of,
+                as_of: when_asked(answer.as_of, asked.elapsed()),
                 api_version: answer.api_version,
             })
         })
@@ -235,6 +236,12 @@ impl Stripe for StripeClient {
             })
         })
     }
+}
+
+/// The second of Stripe's clock in which we asked, or an earlier one. A page is rendered at some moment between question
+/// and answer; while it is, an object of it can change and be fetched alone, and that newer truth must keep its place.
+fn when_asked(answered: Timestamp, took: Duration) -> Timestamp {
+    Timestamp::from_seconds(answered.minus(took).seconds())
 }
 
 const fn outcome(verdict: &Verdict) -> &'static str {

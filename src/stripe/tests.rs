@@ -122,6 +122,19 @@ async fn gone_is_an_answer_and_deleted_stays_as_it_is() {
     ));
 }
 
+/// What is fetched alone while Stripe renders the page is newer than the page.
+#[tokio::test]
+async fn a_page_is_as_old_as_its_question() {
+    let answer = Answer::json(r#"{"data":[],"has_more":false}"#)
+        .header("date", "Thu, 15 Jan 2026 10:30:00 GMT");
+    let fake = Fake::start([answer]).await;
+    let invoices = Listing::Objects(ObjectType::Invoice);
+    let page = client(&fake.base).list("default", invoices, None).await;
+    let as_of = page.unwrap().as_of;
+    assert!(as_of < NOW, "{as_of}");
+    assert_eq!(as_of, Timestamp::from_seconds(as_of.seconds()));
+}
+
 #[tokio::test]
 async fn a_list_is_read_page_by_page() {
     let fake = Fake::start([

@@ -38,6 +38,10 @@ const UPSERT_TIER: Sql = Sql::both(
         benefits = CASE WHEN tiers.edited_at IS NULL THEN excluded.benefits ELSE tiers.benefits END,
         updated_at = excluded.updated_at",
 );
+const RETIRE_TIER: Sql = Sql::both(
+    "UPDATE tiers SET active = FALSE, is_default_in_stripe = FALSE, updated_at = $3
+     WHERE organization_id = $1 AND id = $2",
+);
 const CLEAR_DEFAULT: Sql = Sql::both(
     "UPDATE tiers SET is_default = FALSE WHERE organization_id = $1 AND is_default AND edited_at IS NULL",
 );
@@ -100,6 +104,16 @@ pub async fn upsert_tier(
         env.now()
     ];
     tx.execute(UPSERT_TIER, row).await?;
+    settle_default(tx, organization).await
+}
+
+/// Takes the tier of a deleted product off sale; members who paid for it keep it.
+pub async fn retire_tier(tx: &mut Tx, env: &Env, organization: &str, product: &str) -> Result<()> {
+    tx.execute(RETIRE_TIER, args![organization, product, env.now()]).await?;
+    settle_default(tx, organization).await
+}
+
+async fn settle_default(tx: &mut Tx, organization: &str) -> Result<()> {
     tx.execute(CLEAR_DEFAULT, args![organization]).await?;
     tx.execute(CHOOSE_DEFAULT, args![organization]).await?;
     Ok(())

@@ -332,9 +332,10 @@ fn sort<'a>(
     }
 }
 
-/// Keeps the beginning of a long error, where its cause stands.
+/// Keeps the beginning of a long error, where its cause stands; without NULs, which PostgreSQL's texts cannot hold.
 fn clip(error: &str) -> String {
-    error.chars().take(ERROR_CHARS_MAX).collect()
+    let chars = error.chars().filter(|char| *char != '\0');
+    chars.take(ERROR_CHARS_MAX).collect()
 }
 
 fn json<T: Serialize>(rows: &[T]) -> Result<String> {

@@ -22,9 +22,10 @@ const NEW_OF_OBJECT: Sql = Sql::both(
 );
 const MARK: Sql = Sql::split(
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
-     WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
+     WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
-     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+     WHERE organization_id = $1 AND state = 'new'
+       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const RENEW: Sql = Sql::both(
     "UPDATE stripe_events SET state = CASE WHEN state IN ('applied', 'failed') THEN 'new' ELSE state END, error = NULL
@@ -77,7 +78,7 @@ pub async fn new_of_object(
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// Marks events as `applied` or, with an error, as `failed`.
+/// Marks new events as `applied` or, with an error, as `failed`. What another run has marked meanwhile stays.
 pub async fn mark(
     tx: &mut Tx,
     organization: &str,

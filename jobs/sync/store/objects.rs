@@ -40,6 +40,8 @@ pub struct Truth<'a> {
     pub id: &'a str,
     /// Stripe's JSON.
     pub raw: &'a str,
+    /// The tombstone that this may replace: the one that stands for "no such object".
+    pub replaces: &'a str,
     /// Stripe's time at which it was true.
     pub as_of: Timestamp,
     /// Whether it is a tombstone.
@@ -51,7 +53,8 @@ pub struct Truth<'a> {
     pub replaces_same_second: bool,
 }
 
-/// Older truth never replaces newer, and nothing replaces a tombstone.
+/// Older truth never replaces newer, and nothing replaces a tombstone that Stripe gave us. What Stripe did not know
+/// can be there again: a product made anew under its id, or everything, after the key of another account was mended.
 const STORE: Sql = Sql::both(
     "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, deleted, api_version,
         updated_at)
@@ -59,7 +62,7 @@ const STORE: Sql = Sql::both(
      ON CONFLICT (organization_id, account, livemode, type, id) DO UPDATE SET raw = excluded.raw,
         as_of = excluded.as_of, deleted = excluded.deleted, api_version = excluded.api_version,
         updated_at = excluded.updated_at
-     WHERE NOT stripe_objects.deleted
+     WHERE (NOT stripe_objects.deleted OR stripe_objects.raw = $12)
        AND (excluded.as_of > stripe_objects.as_of OR ($11 AND excluded.as_of = stripe_objects.as_of))",
 );
 const GET: Sql = Sql::both(
@@ -83,7 +86,7 @@ const LIVING: Sql = Sql::both(
 const UNSEEN: Sql = Sql::both(
     "SELECT id FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND as_of < $5
-     ORDER BY id LIMIT $6",
+     ORDER BY as_of, id LIMIT $6",
 );
 
 /// Stores the truth of an object; answers whether it was newer than what was known.
@@ -99,7 +102,8 @@ pub async fn store(tx: &mut Tx, now: Timestamp, scope: &Scope<'_>, truth: &Truth
         truth.deleted,
         truth.api_version,
         now,
-        truth.replaces_same_second
+        truth.replaces_same_second,
+        truth.replaces
     ];
     Ok(tx.execute(STORE, row).await? == 1)
 }
@@ -140,7 +144,7 @@ pub async fn living(
     db.all(LIVING, key).await
 }
 
-/// Ids of living objects whose truth is older than a moment.
+/// Ids of living objects whose truth is older than a moment, the oldest first: whatever the limit, each has its turn.
 pub async fn unseen_since(
     tx: &mut Tx,
     scope: &Scope<'_>,

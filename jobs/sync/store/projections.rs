@@ -17,7 +17,7 @@ const PUT_CUSTOMER: Sql = Sql::both(
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $9)
      ON CONFLICT (organization_id, id) DO UPDATE SET member_id = excluded.member_id, link = excluded.link,
         email = excluded.email, name = excluded.name, currency = excluded.currency,
-        delinquent = excluded.delinquent",
+        delinquent = excluded.delinquent, deleted = FALSE",
 );
 /// A row lock on the customer: whoever links it and whoever derives from the link come one after the other.
 const CUSTOMER_MEMBER: Sql = Sql::split(
@@ -28,7 +28,7 @@ const PUT_PRODUCT: Sql = Sql::both(
     "INSERT INTO products (organization_id, id, name, description, active, deleted, created_at)
      VALUES ($1, $2, $3, $4, $5, FALSE, $6)
      ON CONFLICT (organization_id, id) DO UPDATE SET name = excluded.name, description = excluded.description,
-        active = excluded.active",
+        active = excluded.active, deleted = FALSE",
 );
 const PUT_PRICE: Sql = Sql::both(
     "INSERT INTO prices (organization_id, id, product_id, nickname, currency, unit_amount, recurring_interval,
@@ -37,7 +37,8 @@ const PUT_PRICE: Sql = Sql::both(
      ON CONFLICT (organization_id, id) DO UPDATE SET product_id = excluded.product_id,
         nickname = excluded.nickname, currency = excluded.currency, unit_amount = excluded.unit_amount,
         recurring_interval = excluded.recurring_interval,
-        recurring_interval_count = excluded.recurring_interval_count, active = excluded.active",
+        recurring_interval_count = excluded.recurring_interval_count, active = excluded.active,
+        deleted = FALSE",
 );
 const PUT_SUBSCRIPTION: Sql = Sql::both(
     "INSERT INTO subscriptions (organization_id, id, customer_id, status, collection_method, currency, start_date,
@@ -51,7 +52,8 @@ const PUT_SUBSCRIPTION: Sql = Sql::both(
         current_period_end = excluded.current_period_end, cancel_at = excluded.cancel_at,
         cancel_at_period_end = excluded.cancel_at_period_end, canceled_at = excluded.canceled_at,
         ended_at = excluded.ended_at, pause_behavior = excluded.pause_behavior,
-        pause_resumes_at = excluded.pause_resumes_at, latest_invoice_id = excluded.latest_invoice_id",
+        pause_resumes_at = excluded.pause_resumes_at, latest_invoice_id = excluded.latest_invoice_id,
+        deleted = FALSE",
 );
 const DROP_ITEMS: Sql =
     Sql::both("DELETE FROM subscription_items WHERE organization_id = $1 AND subscription_id = $2");
@@ -71,7 +73,8 @@ const PUT_INVOICE: Sql = Sql::both(
         amount_due = excluded.amount_due, amount_paid = excluded.amount_paid,
         amount_remaining = excluded.amount_remaining, attempt_count = excluded.attempt_count,
         due_date = excluded.due_date, period_start = excluded.period_start, period_end = excluded.period_end,
-        paid_at = excluded.paid_at, hosted_invoice_url = excluded.hosted_invoice_url",
+        paid_at = excluded.paid_at, hosted_invoice_url = excluded.hosted_invoice_url,
+        deleted = FALSE",
 );
 const DELETE_CUSTOMER: Sql =
     Sql::both("UPDATE customers SET deleted = TRUE WHERE organization_id = $1 AND id = $2");

@@ -9,8 +9,52 @@ use crate::{
         db::Sql,
         ports::{ObjectType, StripeError},
     },
-    sync::{ReceiveError, Received, receive as receive_event, replay},
+    sync::{ReceiveError, Received, receive as receive_event, replay, store::events},
+    testing::TestDb,
 };
+
+/// SQLite's transactions share a commit, so that a duplicate meets an event that can still be lost with its group.
+#[tokio::test]
+async fn a_duplicate_is_not_confirmed_before_its_event_is_durable() {
+    let db = TestDb::sqlite().await;
+    let mut first = db.db.begin().await.unwrap();
+    // Checked at COMMIT: it fails the whole group.
+    for sql in [
+        Sql::both("PRAGMA defer_foreign_keys = ON"),
+        Sql::both(
+            "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at)
+             VALUES ('key_1', 'nobody', '', '', '', '', 0)",
+        ),
+    ] {
+        first.execute(sql, &[]).await.unwrap();
+    }
+    let body = event("evt_1", "customer.created", &customer("cus_1")).to_string();
+    let (first, new, again) = tokio::join!(
+        first.commit(),
+        receive_event(&db.env, "default", &body),
+        receive_event(&db.env, "default", &body),
+    );
+    assert!(first.is_err());
+    assert!(matches!(new, Err(ReceiveError::Db(_))), "{new:?}");
+    assert!(matches!(again, Err(ReceiveError::Db(_))), "{again:?}");
+    assert_eq!(db.count("stripe_events").await, 0);
+}
+
+/// The table of events only grows: each night's batches must not read all of it.
+#[tokio::test]
+async fn old_bodies_are_found_by_an_index() {
+    let db = TestDb::sqlite().await;
+    let plan: Vec<(i64, i64, i64, String)> = db
+        .rows(
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT organization_id, id FROM stripe_events
+                 WHERE received_at < 5 AND body IS NOT NULL ORDER BY received_at LIMIT 9",
+            ),
+            &[],
+        )
+        .await;
+    assert!(plan[0].3.contains("stripe_events_bodies"), "{plan:?}");
+}
 
 both! {
     async fn a_webhook_becomes_state(db: TestDb) {
@@ -57,6 +101,39 @@ both! {
         db.drain(&registry()).await;
         assert_eq!(db.stripe.calls().len(), 1);
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 20);
+    }
+
+    async fn what_one_run_has_applied_a_late_refusal_of_another_leaves(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        let mut tx = db.db.begin().await.unwrap();
+        let why = Some("refused");
+        events::mark(&mut tx, "default", &["evt_1".to_owned()], why, db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(db.count("stripe_events WHERE state = 'applied' AND error IS NULL").await, 1);
+    }
+
+    async fn a_text_with_a_nul_is_mirrored_without_it(db: TestDb) {
+        let mut odd = customer("cus_1");
+        odd["name"] = json!("Jane\0 Smith");
+        db.stripe.put(&odd);
+        receive(&db, &event("evt_1", "customer.created", &odd)).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE name = 'Jane Smith'").await, 1);
+    }
+
+    async fn the_tier_of_a_deleted_product_is_off_sale_and_no_default(db: TestDb) {
+        for id in ["prod_a", "prod_b"] {
+            db.stripe.put(&product(id, true));
+            receive(&db, &event(&format!("evt_{id}"), "product.created", &product(id, true))).await;
+        }
+        db.drain(&registry()).await;
+        db.stripe.remove(ObjectType::Product, "prod_a");
+        receive(&db, &event("evt_gone", "product.deleted", &product("prod_a", true))).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("tiers WHERE id = 'prod_a' AND NOT active AND NOT is_default").await, 1);
+        assert_eq!(db.count("tiers WHERE id = 'prod_b' AND active AND is_default").await, 1);
     }
 
     async fn what_is_not_ours_is_stored_and_left_alone(db: TestDb) {

@@ -7,13 +7,21 @@ use serde_json::json;
 use super::{customer, event, members, price, product, receive, registry, subscription};
 use crate::{
     both,
-    kernel::{Job, outbox::NewJob, ports::{ObjectType, StripeError}},
-    sync::{BackfillObjects, PollEvents, ReconcileObjects, diff},
+    kernel::{Job, outbox::NewJob, ports::{ObjectType, Organization, StripeError}},
+    sync::{
+        BackfillObjects, PollEvents, ReconcileObjects, diff,
+        store::{cursors::{self, Cursor}, objects::{self, Scope}},
+    },
     testing::TestDb,
 };
 
 async fn enqueue<J: Job>(db: &TestDb, job: &J) {
     db.enqueue(NewJob::of("default", job).unwrap()).await;
+}
+
+fn refused(code: &str) -> StripeError {
+    let (code, message) = (code.to_owned(), "no".to_owned());
+    StripeError::Refused { status: 400, code, message, request_id: "req_1".to_owned() }
 }
 
 fn fill(db: &TestDb, count: usize) {
@@ -86,6 +94,103 @@ both! {
         enqueue(&db, &ReconcileObjects::default()).await;
         db.drain(&registry()).await;
         assert_eq!(db.count("events WHERE type = 'sync.drift_detected'").await, 1);
+    }
+
+    async fn what_stripe_did_not_know_for_a_while_comes_back(db: TestDb) {
+        fill(&db, 2);
+        enqueue(&db, &BackfillObjects::default()).await;
+        db.drain(&registry()).await;
+        // The key of another account: nothing of ours is there.
+        for (kind, id) in [
+            (ObjectType::Product, "prod_a"), (ObjectType::Customer, "cus_000"), (ObjectType::Customer, "cus_001"),
+            (ObjectType::Subscription, "sub_000"), (ObjectType::Subscription, "sub_001"),
+        ] {
+            db.stripe.remove(kind, id);
+        }
+        db.advance(Duration::from_mins(5));
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_objects WHERE deleted").await, 5);
+        assert_eq!(db.count("members WHERE status = 'active'").await, 0);
+        // The right key again.
+        fill(&db, 2);
+        db.advance(Duration::from_mins(5));
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+        assert_eq!(db.count("members WHERE status = 'active'").await, 2);
+        for table in ["customers", "products", "subscriptions"] {
+            assert_eq!(db.count(&format!("{table} WHERE deleted")).await, 0, "{table}");
+        }
+        assert_eq!(db.count("tiers WHERE active").await, 1);
+    }
+
+    async fn a_page_that_is_older_than_a_tombstone_raises_nothing(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        let before = db.env.now();
+        db.advance(Duration::from_mins(1));
+        db.stripe.remove(ObjectType::Customer, "cus_1");
+        receive(&db, &event("evt_2", "customer.deleted", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        db.stripe.put(&customer("cus_1"));
+        db.stripe.set_as_of(Some(before));
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_objects WHERE deleted").await, 1);
+    }
+
+    async fn a_walk_whose_place_is_gone_starts_over(db: TestDb) {
+        fill(&db, 30);
+        let lost = Cursor {
+            stream: "backfill:customer".to_owned(),
+            cursor: Some("0:cus_gone".to_owned()),
+            state: "running".to_owned(),
+            objects: 100,
+            started_at: db.env.now(),
+            updated_at: db.env.now(),
+        };
+        let mut tx = db.db.begin().await.unwrap();
+        cursors::put(&mut tx, "default", &lost).await.unwrap();
+        tx.commit().await.unwrap();
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.stripe.fail_next(refused("resource_missing"));
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        db.advance(Duration::from_mins(1));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers").await, 30);
+        assert_eq!(db.count("sync_cursors WHERE state = 'done' AND objects = 30").await, 1);
+    }
+
+    async fn those_unseen_longest_are_asked_for_first(db: TestDb) {
+        for id in ["cus_b", "cus_a"] {
+            db.stripe.put(&customer(id));
+            receive(&db, &event(&format!("evt_{id}"), "customer.created", &customer(id))).await;
+            db.drain(&registry()).await;
+            db.advance(Duration::from_mins(1));
+        }
+        let scope = Scope { organization: "default", stripe: &db.settings.organizations["default"] };
+        let mut tx = db.db.begin().await.unwrap();
+        let now = db.env.now();
+        let unseen = objects::unseen_since(&mut tx, &scope, ObjectType::Customer, now, 1).await;
+        assert_eq!(unseen.unwrap(), ["cus_b"]);
+    }
+
+    async fn a_poll_goes_on_after_an_organization_whose_key_was_withdrawn(db: TestDb) {
+        let db = db.with_settings(|settings| {
+            let other = Organization { has_stripe: true, ..Organization::default() };
+            settings.organizations.insert("another".to_owned(), other);
+        });
+        let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
+        lost["created"] = json!(db.env.now().seconds());
+        db.stripe.put(&customer("cus_1"));
+        db.stripe.put_event(&lost);
+        enqueue(&db, &PollEvents::default()).await;
+        db.stripe.fail_next(refused("api_key_expired"));
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!(drained.discarded, 1, "{drained:?}");
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
     }
 
     async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {

@@ -73,6 +73,14 @@ both! {
         assert_eq!(logged, [(1, 1, "discarded".to_owned(), "broken".to_owned())]);
     }
 
+    async fn an_error_with_a_nul_holds_up_nobody(db: TestDb) {
+        db.enqueue(Plain::with("a")).await;
+        let job = claim_one(&db, "a").await;
+        let error = "no \0such kind".to_owned();
+        assert_eq!(settle(&db, &[end(&job, Outcome::Discarded { error })]).await, APPLIED);
+        assert_eq!(done(&db).await[0].error.as_deref(), Some("no such kind"));
+    }
+
     async fn a_retry_waits_and_counts_the_attempt(db: TestDb) {
         db.enqueue(Plain::with("a")).await;
         let job = claim_one(&db, "a").await;
