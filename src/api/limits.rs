@@ -35,6 +35,9 @@ pub const READY_CACHE_TTL: Duration = Duration::from_secs(1);
 /// Silence after which the workers of this process count as stuck.
 pub const WORKER_SILENCE_MAX: Duration = Duration::from_mins(1);
 
+/// How long a webhook that could not be stored makes a process unready, unless one is stored before.
+pub const NOT_STORED_MEMORY: Duration = Duration::from_mins(1);
+
 /// Seconds after which a caller that met an overloaded daemon should come back.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 

@@ -1,6 +1,6 @@
 //! `memberd init`: from nothing to a configuration, a database and the first key.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
 use memberd_jobs::access::Scopes;
 use serde_json::json;
@@ -53,7 +53,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         .push(("database.url".to_owned(), args.database.clone()));
     let loaded = config::load(&global.sources_without_files())?;
     runtime()?.block_on(async {
-        let env = wiring::env(&loaded.config).await?;
+        let env = wiring::env_or_new(&loaded.config).await?;
         wiring::prepare(&env, Migrate::Auto).await?;
         write(args)?;
         let (row, key) =
@@ -74,21 +74,26 @@ fn write(args: &Args) -> Outcome {
          # webhook_secrets_file = \"/etc/memberd/stripe_webhook_secrets\"\n",
         toml_edit::Value::from(args.database.as_str())
     );
-    let mut file = std::fs::File::create_new(&args.file).map_err(|error| {
-        Failure::new(Failure::FAILED, format!("{}: {error}", args.file.display()))
-    })?;
+    // Only its owner may read it: the URL can hold a password.
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&args.file)
+        .map_err(|error| {
+            Failure::new(Failure::FAILED, format!("{}: {error}", args.file.display()))
+        })?;
     Ok(file.write_all(text.as_bytes())?)
 }
 
 fn summary(args: &Args, key: &str) -> String {
     format!(
-        "wrote {file}, prepared {database}\n\n\
+        "wrote {file}, prepared the database\n\n\
          the first key, with every scope; it is not shown again:\n\n  {key}\n\n\
          next:\n  \
          1. put your Stripe key and webhook secret into {file}, then `memberd config check`\n  \
          2. memberd serve --config {file}\n  \
          3. memberd sync backfill --config {file}",
         file = args.file.display(),
-        database = args.database,
     )
 }

@@ -1,7 +1,7 @@
 //! `memberd keys`: who may call the API.
 
 use memberd_jobs::{
-    access::{self, KeyRow, NewKey, Scopes},
+    access::{self, KeyRow, NAME_CHARS_MAX, NewKey, Scopes},
     kernel::Env,
 };
 use serde_json::{Value, json};
@@ -70,6 +70,13 @@ async fn create(
     name: &str,
     scopes: &str,
 ) -> Outcome {
+    let name_chars = name.trim().chars().count();
+    if !(1..=NAME_CHARS_MAX).contains(&name_chars) {
+        let text = format!(
+            "the name must have 1 to {NAME_CHARS_MAX} characters: it tells people whose key it is"
+        );
+        return Err(Failure::new(Failure::USAGE, text));
+    }
     let scopes = match scopes {
         "all" => Scopes::all(),
         words => {

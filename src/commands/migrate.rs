@@ -32,10 +32,13 @@ enum Action {
 pub fn run(args: &Args, global: &Global) -> Outcome {
     let loaded = global.load()?;
     runtime()?.block_on(async {
-        let env = wiring::env(&loaded.config).await?;
+        let env = match args.action {
+            Action::Up { dry_run: false } => wiring::env_or_new(&loaded.config).await?,
+            _ => wiring::env(&loaded.config).await?,
+        };
         match args.action {
             Action::Status => status(&env, global.json).await,
-            Action::Up { dry_run: true } => print(&sql(&env.db.migration_state().await?)),
+            Action::Up { dry_run: true } => dry_run(&env).await,
             Action::Up { dry_run: false } => up(&env).await,
         }
     })
@@ -79,6 +82,15 @@ async fn up(env: &Env) -> Outcome {
         "schema {} (was {})",
         after.applied, before.applied
     ))
+}
+
+/// What `up` would do; a schema newer than this binary is refused by both.
+async fn dry_run(env: &Env) -> Outcome {
+    let state = env.db.migration_state().await?;
+    if state.applied > state.known {
+        return Ok(env.db.check_schema().await?);
+    }
+    print(&sql(&state))
 }
 
 fn sql(state: &MigrationState) -> String {

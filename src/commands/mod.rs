@@ -120,9 +120,15 @@ pub async fn open(global: &Global) -> Result<Env, Failure> {
 /// When standard output is closed.
 pub fn print(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.trim_end().as_bytes())?;
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
+    let written = out
+        .write_all(text.trim_end().as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
+    match written {
+        // The reader has seen enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Least and most threads of the daemon: jobs mostly wait, and every thread costs memory.

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Outcome, runtime};
 use crate::{
     cli::Global,
-    config::Loaded,
+    config::{Loaded, Migrate},
     runtime::{daemon, shutdown::Signals, telemetry, wiring},
 };
 
@@ -49,7 +49,10 @@ async fn serve(loaded: &Loaded) -> Outcome {
             tracing::warn!("{warning}");
         }
         let metrics = telemetry::start_metrics().map_err(anyhow::Error::from)?;
-        let env = wiring::env(config).await?;
+        let env = match config.database.migrate {
+            Migrate::Auto => wiring::env_or_new(config).await?,
+            Migrate::Check => wiring::env(config).await?,
+        };
         wiring::prepare(&env, config.database.migrate)
             .await
             .map_err(explain)?;

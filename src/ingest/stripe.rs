@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 
 use crate::{
     api::{Code, Problem},
+    runtime::health::Readiness,
     stripe::signature::{self, SignatureError, verify},
 };
 
@@ -48,6 +49,8 @@ pub struct StripeIngest {
     pub tolerance: Duration,
     /// Most bytes of a body; [`BODY_LIMIT`] unless configured.
     pub body_limit: usize,
+    /// Is told whether events can be stored.
+    pub readiness: Arc<Readiness>,
 }
 
 /// The two routes.
@@ -99,6 +102,12 @@ async fn answer(
         Err(refusal) => refusal.outcome(),
     };
     metrics::counter!("memberd_stripe_webhooks_total", "outcome" => outcome).increment(1);
+    let now = ingest.env.now();
+    match &received {
+        Ok(_) => ingest.readiness.stored(true, now),
+        Err(Refusal::Unavailable) => ingest.readiness.stored(false, now),
+        Err(_) => {}
+    }
     match received {
         Ok(_) => {
             debug!(organization, outcome, "stripe webhook");

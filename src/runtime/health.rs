@@ -10,6 +10,8 @@ pub struct Readiness {
     draining: AtomicBool,
     /// Unix milliseconds; 0 before the first.
     beat: AtomicI64,
+    /// When a webhook could not be stored and none was since, in Unix milliseconds; 0 when all is well.
+    not_stored: AtomicI64,
 }
 
 impl Readiness {
@@ -26,6 +28,18 @@ impl Readiness {
     /// The task that looks after the leases is alive, and the database answered it last time.
     pub fn beat(&self, now: Timestamp) {
         self.beat.store(now.0, Ordering::Release);
+    }
+
+    /// A webhook could be stored, or could not: what a small probe write may not notice, such as a full disk.
+    pub fn stored(&self, stored: bool, now: Timestamp) {
+        self.not_stored
+            .store(if stored { 0 } else { now.0 }, Ordering::Release);
+    }
+
+    /// When a webhook could not be stored, unless one was since.
+    pub fn not_stored(&self) -> Option<Timestamp> {
+        let at = self.not_stored.load(Ordering::Acquire);
+        (at > 0).then_some(Timestamp(at))
     }
 
     /// The last sign of life; `None` before the first.

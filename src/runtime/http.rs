@@ -41,7 +41,8 @@ pub async fn serve(
     config: &Config,
     stop: CancellationToken,
 ) {
-    let webhooks: Router<ApiState> = stripe::routes(stripe_ingest(config, ingest)).with_state(());
+    let webhooks: Router<ApiState> =
+        stripe::routes(stripe_ingest(config, ingest, &state.readiness)).with_state(());
     let limits = ServeLimits {
         header_timeout: config.server.header_timeout,
         connections_max: config.server.connections_max,
@@ -53,7 +54,7 @@ pub async fn serve(
     tasks.wait().await;
 }
 
-fn stripe_ingest(config: &Config, env: Env) -> StripeIngest {
+fn stripe_ingest(config: &Config, env: Env, readiness: &Arc<Readiness>) -> StripeIngest {
     let organizations = &config.organizations;
     let secrets = organizations
         .iter()
@@ -64,5 +65,6 @@ fn stripe_ingest(config: &Config, env: Env) -> StripeIngest {
         secrets: secrets.collect::<BTreeMap<_, _>>(),
         tolerance: default.map_or(signature::TOLERANCE, |one| one.stripe.webhook_tolerance),
         body_limit: config.server.webhook_body_limit,
+        readiness: Arc::clone(readiness),
     }
 }

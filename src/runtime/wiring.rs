@@ -1,6 +1,6 @@
 //! The one place where the configuration becomes the world of the jobs and where adapters meet ports.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use memberd_jobs::{
     FAMILIES, access,
@@ -31,11 +31,39 @@ pub fn registry() -> Registry {
     Registry::of(FAMILIES)
 }
 
-/// Opens the database and builds the world of the jobs. The schema is not looked at.
+/// Opens the database, which must be there, and builds the world of the jobs. The schema is not looked at.
+///
+/// # Errors
+/// When there is no database, it cannot be opened, or the operating system gives no randomness.
+pub async fn env(config: &Config) -> anyhow::Result<Env> {
+    // A command in the wrong folder must not make a second, empty installation.
+    if let Some(file) = sqlite_file(config).filter(|file| !file.exists()) {
+        let file = std::path::absolute(&file).unwrap_or(file);
+        anyhow::bail!(
+            "there is no database {}: is it the right --config, and the right folder? `memberd migrate up` makes it",
+            file.display()
+        );
+    }
+    env_or_new(config).await
+}
+
+/// SQLite's file; `None` on PostgreSQL and in memory.
+fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    let path = config
+        .database
+        .url
+        .expose_secret()
+        .strip_prefix("sqlite:")?;
+    let path = path.split('?').next().unwrap_or(path);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (!path.is_empty() && !path.contains(":memory:")).then(|| PathBuf::from(path))
+}
+
+/// Like [`env`], but makes SQLite's file if it is not there.
 ///
 /// # Errors
 /// When the database cannot be opened or the operating system gives no randomness.
-pub async fn env(config: &Config) -> anyhow::Result<Env> {
+pub async fn env_or_new(config: &Config) -> anyhow::Result<Env> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Env {
         db: Db::open(&database(config, config.database.max_connections)).await?,

@@ -1,6 +1,9 @@
 //! Opening the database.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -65,6 +68,7 @@ async fn open_sqlite(options: &Options) -> Result<Engine> {
         // Deleted rows are overwritten: an erased member must not remain in the file.
         .pragma("secure_delete", "ON")
         .statement_cache_capacity(STATEMENT_CACHE);
+    make_private(file.get_filename());
     let write = WriteQueue::open(file.clone()).await?;
     let read = SqlitePoolOptions::new()
         .max_connections(options.max_connections)
@@ -72,6 +76,16 @@ async fn open_sqlite(options: &Options) -> Result<Engine> {
         .connect_with(file.pragma("query_only", "ON"))
         .await?;
     Ok(Engine::Sqlite { write, read })
+}
+
+/// Makes a new file that only its owner may read: names and addresses stand in it. SQLite gives its other files the
+/// same mode. Where that fails, opening the database tells why.
+fn make_private(file: &Path) {
+    let _ = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
 }
 
 async fn open_postgres(options: &Options) -> Result<Engine> {

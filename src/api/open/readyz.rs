@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::api::{
     Answer, ApiState, Code, FieldError, Json, NoQuery, Problem,
-    limits::{READY_CACHE_TTL, READY_WRITE_TIMEOUT, WORKER_SILENCE_MAX},
+    limits::{NOT_STORED_MEMORY, READY_CACHE_TTL, READY_WRITE_TIMEOUT, WORKER_SILENCE_MAX},
 };
 
 /// Ready for work.
@@ -72,6 +72,12 @@ pub(super) async fn readyz(State(state): State<ApiState>, _: NoQuery) -> Answer<
         let why = format!("the workers have been silent for {} s", age.as_secs());
         let fault = (age > WORKER_SILENCE_MAX).then_some((Code::Overloaded, why));
         note("workers", age.as_secs_f64(), fault);
+    }
+    if let Some(at) = state.readiness.not_stored() {
+        let age = now.since(at);
+        let why = "a webhook could not be stored, and none was since: is the disk full?".to_owned();
+        let fault = (age < NOT_STORED_MEMORY).then_some((Code::Overloaded, why));
+        note("webhooks", age.as_secs_f64(), fault);
     }
     match faults.first() {
         None => Ok(Json(Ready {

@@ -45,6 +45,17 @@ async fn silent_workers_make_a_process_unready() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_could_not_be_stored_makes_a_process_unready() {
+    let app = App::new().await;
+    app.state.readiness.stored(false, app.state.env.now());
+    let answer = app.get("", "/readyz").await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["errors"][0]["pointer"], "#/checks/webhooks");
+    app.state.readiness.stored(true, app.state.env.now());
+    assert_eq!(app.get("", "/readyz").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_database_that_is_gone_makes_a_process_unready() {
     let app = App::new().await;
     assert_eq!(app.get("", "/readyz").await.status, 200);

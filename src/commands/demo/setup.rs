@@ -121,7 +121,7 @@ impl Stage {
             ..Sources::default()
         };
         let loaded = config::load(&sources)?;
-        let env = wiring::env(&loaded.config).await?;
+        let env = wiring::env_or_new(&loaded.config).await?;
         wiring::prepare(&env, Migrate::Auto).await?;
         let keys = Keys::make(&env).await?;
         env.db.close().await;

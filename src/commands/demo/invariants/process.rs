@@ -1,9 +1,10 @@
 //! The daemon itself: its queue, its schedules, its answers.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::bail;
 use reqwest::StatusCode;
+use tokio::time::Instant;
 
 use super::{
     super::{
@@ -18,8 +19,22 @@ use crate::runtime::wiring;
 /// What 99 of 100 webhooks must be answered within, in milliseconds, also on a busy machine.
 const WEBHOOK_P99_MS: f64 = 1_000.0;
 
+/// How long a job that a schedule started just now may take to end.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// Every job has ended or waits for a time to come, and none was given up.
 pub(super) async fn jobs_final(world: &World) -> anyhow::Result<String> {
+    let give_up = Instant::now() + SETTLE;
+    loop {
+        let seen = jobs_final_now(world).await;
+        if seen.is_ok() || Instant::now() >= give_up {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn jobs_final_now(world: &World) -> anyhow::Result<String> {
     let (mut ended, mut waiting) = (0, 0);
     for town in &world.towns {
         let counts = town.api.get("/v1/jobs/counts").await?;

@@ -68,6 +68,7 @@ impl World {
             .into(),
             tolerance: signature::TOLERANCE,
             body_limit,
+            readiness: Arc::default(),
         });
         let state = ApiState::new(db.env.clone(), Arc::default(), recorder.handle());
         let router = api::router_with(state, webhooks.with_state(()));
