@@ -166,9 +166,9 @@ impl From<db::Error> for Problem {
                     "the database is busy or away: try again in a moment",
                 )
             }
-            db::Error::SchemaNewer { .. } | db::Error::SchemaOlder { .. } => {
-                Self::new(Code::SchemaMismatch, error.to_string())
-            }
+            db::Error::NoDatabase(_)
+            | db::Error::SchemaNewer { .. }
+            | db::Error::SchemaOlder { .. } => Self::new(Code::SchemaMismatch, error.to_string()),
             db::Error::Conflict(_) | db::Error::LeaseLost | db::Error::Other(_) => {
                 Self::internal(&error)
             }

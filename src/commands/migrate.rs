@@ -34,7 +34,8 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
     runtime()?.block_on(async {
         let env = match args.action {
             Action::Up { dry_run: false } => wiring::env_or_new(&loaded.config).await?,
-            _ => wiring::env(&loaded.config).await?,
+            Action::Up { dry_run: true } => wiring::env_or_empty(&loaded.config).await?,
+            Action::Status => wiring::env(&loaded.config).await?,
         };
         match args.action {
             Action::Status => status(&env, global.json).await,

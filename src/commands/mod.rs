@@ -81,7 +81,9 @@ impl From<Problems> for Failure {
 impl From<db::Error> for Failure {
     fn from(error: db::Error) -> Self {
         let code = match error {
-            db::Error::SchemaNewer { .. } | db::Error::SchemaOlder { .. } => Self::SCHEMA,
+            db::Error::NoDatabase(_)
+            | db::Error::SchemaNewer { .. }
+            | db::Error::SchemaOlder { .. } => Self::SCHEMA,
             _ => Self::FAILED,
         };
         Self::new(code, error.to_string())

@@ -39,12 +39,21 @@ pub async fn env(config: &Config) -> anyhow::Result<Env> {
     // A command in the wrong folder must not make a second, empty installation.
     if let Some(file) = sqlite_file(config).filter(|file| !file.exists()) {
         let file = std::path::absolute(&file).unwrap_or(file);
-        anyhow::bail!(
-            "there is no database {}: is it the right --config, and the right folder? `memberd migrate up` makes it",
-            file.display()
-        );
+        return Err(db::Error::NoDatabase(file.display().to_string()).into());
     }
     env_or_new(config).await
+}
+
+/// Like [`env`], but looks at an empty database in memory where SQLite's file is not there.
+///
+/// # Errors
+/// When the database cannot be opened or the operating system gives no randomness.
+pub async fn env_or_empty(config: &Config) -> anyhow::Result<Env> {
+    let mut config = config.clone();
+    if sqlite_file(&config).is_some_and(|file| !file.exists()) {
+        config.database.url = "sqlite::memory:".into();
+    }
+    env_or_new(&config).await
 }
 
 /// SQLite's file; `None` on PostgreSQL and in memory.

@@ -12,7 +12,7 @@ use memberd_jobs::{
 };
 use serde_json::json;
 
-use crate::support::{Daemon, Node, World, within};
+use crate::support::{Daemon, Node, World, until, within};
 
 const SCHEDULE: &str = "housekeeping.prune_jobs";
 /// Ticks that are watched, one a second.
@@ -46,8 +46,11 @@ async fn two_nodes_share_the_work() {
     let world = World::postgres().await;
     let one = world.daemon_with(Node::named("one")).await;
     let two = world.second_daemon(Node::named("two")).await;
-    let nodes = one.get("/v1/nodes").await;
-    assert_eq!(nodes["data"].as_array().map(Vec::len), Some(2), "{nodes}");
+    until("two nodes on the list", async || {
+        let nodes = one.get("/v1/nodes").await;
+        (nodes["data"].as_array()?.len() == 2).then_some(())
+    })
+    .await;
 
     world
         .inspect(

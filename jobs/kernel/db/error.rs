@@ -17,6 +17,11 @@ pub enum Error {
     /// The job's lease was lost to another node, so its transaction must not commit.
     #[error("the job's lease is lost: another node runs it now")]
     LeaseLost,
+    /// There is no database where one is expected.
+    #[error(
+        "there is no database {0}: is it the right --config, and the right folder? `memberd migrate up` makes it"
+    )]
+    NoDatabase(String),
     /// The schema is newer than this binary.
     #[error(
         "the database has schema {found}, this memberd knows {known}: install the newer memberd that made it, or restore a backup"

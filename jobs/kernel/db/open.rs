@@ -68,7 +68,9 @@ async fn open_sqlite(options: &Options) -> Result<Engine> {
         // Deleted rows are overwritten: an erased member must not remain in the file.
         .pragma("secure_delete", "ON")
         .statement_cache_capacity(STATEMENT_CACHE);
-    make_private(file.get_filename());
+    if !options.url.contains(":memory:") {
+        make_private(file.get_filename());
+    }
     let write = WriteQueue::open(file.clone()).await?;
     let read = SqlitePoolOptions::new()
         .max_connections(options.max_connections)
