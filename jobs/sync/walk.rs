@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Env, JobError, Report, Timestamp,
+    Context, Env, JobError, Report,
     db::{self, Tx},
     outbox::{self, NewJob, PRIORITY_LOW},
     ports::{Fetched, Listing, ObjectType, Organization, Page, StripeError},
@@ -73,6 +73,7 @@ pub(super) async fn walk(
         }
         let place = Place::read(at.as_ref());
         let Some(listing) = Listing::of(kind).get(place.list) else { break };
+        let asked = env.now();
         let page = match env.stripe.list(organization, *listing, place.after.as_deref()).await {
             Ok(page) => page,
             Err(error) => return Err(start_over(env, organization, at, &place, error).await?),
@@ -84,11 +85,11 @@ pub(super) async fn walk(
             cursor: None,
             state: "running".to_owned(),
             objects: 0,
-            started_at: page.as_of,
+            started_at: asked,
             updated_at: env.now(),
         });
         let mut tx = env.db.begin().await?;
-        apply_page(&mut tx, env, organization, kind, &page, &items, cursor.started_at).await?;
+        apply_page(&mut tx, env, organization, kind, &page, &items).await?;
         let next = place.next(&page, items.last().map(|item| item.0.as_str()));
         cursor.objects += i64::try_from(items.len()).unwrap_or(0);
         cursor.updated_at = env.now();
@@ -173,7 +174,6 @@ async fn apply_page(
     kind: ObjectType,
     page: &Page,
     items: &[(String, &str, Value)],
-    started_at: Timestamp,
 ) -> db::Result<()> {
     for (id, raw, value) in items {
         let truth = Truth {
@@ -182,7 +182,7 @@ async fn apply_page(
             raw,
             // A page may be older than the tombstone; only a fetch tells whether the object is back.
             replaces: "",
-            as_of: page.as_of.max(started_at),
+            as_of: page.as_of,
             deleted: false,
             api_version: page.api_version.as_deref(),
             replaces_same_second: false,
@@ -209,7 +209,8 @@ async fn is_buried(
     Ok(known.is_some_and(|object| object.deleted && object.as_of < truth.as_of))
 }
 
-/// Objects that we think alive and that the walk, which saw everything since its start, did not meet.
+/// Objects that we think alive and that were not written since the walk began, so that it did not meet them. One that
+/// it met but that was fetched in the second before is asked for once more, which does no harm.
 async fn fetch_unseen(
     tx: &mut Tx,
     env: &Env,

@@ -241,7 +241,9 @@ impl Stripe for StripeClient {
 /// The second of Stripe's clock in which we asked, or an earlier one. A page is rendered at some moment between question
 /// and answer; while it is, an object of it can change and be fetched alone, and that newer truth must keep its place.
 fn when_asked(answered: Timestamp, took: Duration) -> Timestamp {
-    Timestamp::from_seconds(answered.minus(took).seconds())
+    // The millisecond more stands for what `Timestamp` cuts off, so that a quick answer counts like any other.
+    let asked = answered.minus(took.saturating_add(Duration::from_millis(1)));
+    Timestamp::from_seconds(asked.seconds())
 }
 
 const fn outcome(verdict: &Verdict) -> &'static str {

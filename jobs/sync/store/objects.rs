@@ -85,7 +85,7 @@ const LIVING: Sql = Sql::both(
 );
 const UNSEEN: Sql = Sql::both(
     "SELECT id FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND as_of < $5
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND updated_at < $5
      ORDER BY as_of, id LIMIT $6",
 );
 
@@ -144,7 +144,8 @@ pub async fn living(
     db.all(LIVING, key).await
 }
 
-/// Ids of living objects whose truth is older than a moment, the oldest first: whatever the limit, each has its turn.
+/// Ids of living objects that were not written since a moment of our clock, those of the oldest truth first: whatever
+/// the limit, each has its turn.
 pub async fn unseen_since(
     tx: &mut Tx,
     scope: &Scope<'_>,

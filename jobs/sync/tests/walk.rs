@@ -163,6 +163,18 @@ both! {
         assert_eq!(db.count("sync_cursors WHERE state = 'done' AND objects = 30").await, 1);
     }
 
+    async fn a_deletion_is_found_whose_object_was_fetched_in_the_second_of_the_page(db: TestDb) {
+        db.stripe.set_as_of(Some(db.env.now()));
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        db.advance(Duration::from_millis(600));
+        db.stripe.remove(ObjectType::Customer, "cus_1");
+        enqueue(&db, &ReconcileObjects::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE deleted").await, 1);
+    }
+
     async fn those_unseen_longest_are_asked_for_first(db: TestDb) {
         for id in ["cus_b", "cus_a"] {
             db.stripe.put(&customer(id));
