@@ -29,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) effect_p99: f64,
     pub(crate) failed: f64,
     pub(crate) cpu_percent: f64,
+    /// What other programs used meanwhile, in percent of one core.
+    pub(crate) others_percent: f64,
     pub(crate) peak_mib: f64,
 }
 
@@ -37,6 +39,8 @@ pub(crate) struct Row {
 pub(crate) struct Idle {
     pub(crate) rss_mib: f64,
     pub(crate) cpu_percent: f64,
+    /// Jobs that schedules started meanwhile.
+    pub(crate) jobs: i64,
 }
 
 impl Row {
@@ -53,6 +57,7 @@ impl Row {
             effect_p99: percentile(&effects, 99),
             failed: count(answers.failed),
             cpu_percent: spent.cpu_percent,
+            others_percent: spent.others_percent,
             peak_mib: mib(spent.peak_kib),
         }
     }
@@ -70,6 +75,7 @@ impl Row {
             effect_p99: of(|row| row.effect_p99),
             failed: of(|row| row.failed),
             cpu_percent: of(|row| row.cpu_percent),
+            others_percent: of(|row| row.others_percent),
             peak_mib: of(|row| row.peak_mib),
         }
     }
@@ -88,7 +94,7 @@ impl fmt::Display for Row {
         write!(
             f,
             "{}: {:.0}/s answered, p50 {:.2} ms, p99 {:.2} ms, max {:.1} ms, effect p50 {:.1} ms, p99 {:.1} ms, \
-             {} failed, CPU {:.0} %, peak {:.1} MiB",
+             {} failed, CPU {:.0} %, others {:.0} %, peak {:.1} MiB",
             self.name(),
             self.rate,
             self.p50,
@@ -98,6 +104,7 @@ impl fmt::Display for Row {
             self.effect_p99,
             self.failed,
             self.cpu_percent,
+            self.others_percent,
             self.peak_mib
         )
     }
@@ -109,6 +116,7 @@ impl Idle {
         Self {
             rss_mib: median(all.iter().map(|one| one.rss_mib).collect()),
             cpu_percent: median(all.iter().map(|one| one.cpu_percent).collect()),
+            jobs: all.iter().map(|one| one.jobs).sum(),
         }
     }
 }
@@ -117,8 +125,8 @@ impl fmt::Display for Idle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "idle: {:.1} MiB resident, {:.2} % of a core",
-            self.rss_mib, self.cpu_percent
+            "idle: {:.1} MiB resident, {:.2} % of a core, {} jobs of schedules",
+            self.rss_mib, self.cpu_percent, self.jobs
         )
     }
 }

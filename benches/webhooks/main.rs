@@ -138,7 +138,7 @@ async fn one(setup: &Setup, per_second: u32) -> (Row, Option<Idle>) {
     world.idle().await;
     let row = Row::of(per_second, &answers, &effects, &spent);
     let rest = if per_second == PACES[0] {
-        Some(usage::idle(&daemon, setup.idle).await)
+        Some(usage::idle(&world, &daemon, setup.idle).await)
     } else {
         None
     };

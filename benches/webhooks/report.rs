@@ -10,6 +10,9 @@ const EFFECT_MS: f64 = 1_000.0;
 const IDLE_MIB: f64 = 60.0;
 const IDLE_CPU_PERCENT: f64 = 1.0;
 
+const HEADINGS: &str = "| load | answered/s | answer p50 | p99 | max | effect p50 | p99 | failed | CPU | other programs | memory, \
+     highest |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n";
+
 /// The whole page.
 pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) -> String {
     let mut text = String::from("# Webhooks: how quickly they are answered and take effect\n\n");
@@ -27,12 +30,11 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
         setup.load.as_secs(),
         machine(folder),
     );
-    text.push_str("| load | answered/s | answer p50 | p99 | max | effect p50 | p99 | failed | CPU | memory, highest |\n");
-    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    text.push_str(HEADINGS);
     for row in rows {
         let _ = writeln!(
             text,
-            "| {} | {:.0} | {:.2} ms | {:.2} ms | {:.1} ms | {:.0} ms | {:.0} ms | {:.0} | {:.0} % of a core | {:.1} MiB |",
+            "| {} | {:.0} | {:.2} ms | {:.2} ms | {:.1} ms | {:.0} ms | {:.0} ms | {:.0} | {:.0} % of a core | {:.0} % of a core | {:.1} MiB |",
             row.name(),
             row.rate,
             row.p50,
@@ -42,6 +44,7 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
             row.effect_p99,
             row.failed,
             row.cpu_percent,
+            row.others_percent,
             row.peak_mib,
         );
     }
@@ -75,8 +78,11 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
     }
     let _ = writeln!(
         text,
-        "\nIdle is measured after the load of 200/s, over {} s without any request.",
-        setup.idle.as_secs()
+        "\nIdle is measured after the load of 200/s, over {} s without any request; schedules started {} jobs in all rounds \
+         together. *Other programs* is CPU that neither the daemon nor this measurement used: the more of it, the less \
+         the figures say.",
+        setup.idle.as_secs(),
+        idle.jobs
     );
     text
 }
