@@ -153,3 +153,79 @@ fn a_wrong_configuration_is_a_usage_error_that_names_every_key() {
     ];
     assert_eq!(home.run(&misspelt).status.code(), Some(2));
 }
+
+#[test]
+fn a_second_daemon_on_one_file_is_refused() {
+    let home = Home::new();
+    let mut first = home
+        .command(&["--set", "database.migrate=auto", "serve"])
+        .spawn()
+        .unwrap();
+    until("a ready daemon", || {
+        home.run(&["healthcheck"]).status.success()
+    });
+    let second = home.run(&["serve"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        text(&second.stderr).contains("another memberd serves"),
+        "{}",
+        text(&second.stderr)
+    );
+    // Commands work beside it.
+    assert!(home.run(&["jobs", "list"]).status.success());
+    terminate(&first);
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn json_is_json_wherever_it_is_asked_for() {
+    let home = Home::new();
+    for args in [
+        &["migrate", "up"][..],
+        &["config", "check"],
+        &["config", "show"],
+        &["jobs", "wait", "--idle"],
+        &[
+            "keys",
+            "create",
+            "reader",
+            "--scopes",
+            "all",
+            "--expires-in",
+            "90d",
+        ],
+    ] {
+        let output = home.run(&[args, &["--json"]].concat());
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(json.is_object(), "{args:?}: {json}");
+        if args[0] == "keys" {
+            assert!(json["expires_at"].is_string(), "{json}");
+        }
+    }
+}
+
+#[test]
+fn a_typing_error_is_not_an_empty_list() {
+    let home = Home::new();
+    assert!(home.run(&["migrate", "up"]).status.success());
+    let output = home.run(&["jobs", "list", "--kind", "sync.fetch"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("there are"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn init_writes_the_file_that_config_names() {
+    let home = Home::new();
+    let output = home.run(&["init", "--config", "own.toml"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(home.folder.path().join("own.toml").is_file());
+}

@@ -24,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) rate: f64,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
+    /// The p99 of the worst round.
+    pub(crate) p99_worst: f64,
     pub(crate) max: f64,
     pub(crate) effect_p50: f64,
     pub(crate) effect_p99: f64,
@@ -39,6 +41,8 @@ pub(crate) struct Row {
 pub(crate) struct Idle {
     pub(crate) rss_mib: f64,
     pub(crate) cpu_percent: f64,
+    /// That of the worst round.
+    pub(crate) cpu_percent_max: f64,
     /// Jobs that schedules started meanwhile.
     pub(crate) jobs: i64,
 }
@@ -52,6 +56,7 @@ impl Row {
             rate: count(answered.len()) / answers.took.as_secs_f64(),
             p50: percentile(&answered, 50),
             p99: percentile(&answered, 99),
+            p99_worst: percentile(&answered, 99),
             max: percentile(&answered, 100),
             effect_p50: percentile(&effects, 50),
             effect_p99: percentile(&effects, 99),
@@ -70,6 +75,7 @@ impl Row {
             rate: of(|row| row.rate),
             p50: of(|row| row.p50),
             p99: of(|row| row.p99),
+            p99_worst: rows.iter().map(|row| row.p99).fold(0.0, f64::max),
             max: of(|row| row.max),
             effect_p50: of(|row| row.effect_p50),
             effect_p99: of(|row| row.effect_p99),
@@ -116,6 +122,7 @@ impl Idle {
         Self {
             rss_mib: median(all.iter().map(|one| one.rss_mib).collect()),
             cpu_percent: median(all.iter().map(|one| one.cpu_percent).collect()),
+            cpu_percent_max: all.iter().map(|one| one.cpu_percent).fold(0.0, f64::max),
             jobs: all.iter().map(|one| one.jobs).sum(),
         }
     }

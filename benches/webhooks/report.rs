@@ -48,12 +48,26 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
             row.peak_mib,
         );
     }
-    let first = &rows[0];
-    text.push_str("\n![Answers by load](webhooks.svg)\n\n| goal | measured | |\n|---|--:|---|\n");
+    text.push_str("\n![Answers by load](webhooks.svg)\n\n");
+    text.push_str(&goals(idle, &rows[0]));
+    let _ = writeln!(
+        text,
+        "\nIdle is measured after the load of 200/s and one poll of events, over {} s without any request; schedules started {} jobs in all rounds \
+         together. *Other programs* is CPU that neither the daemon nor this measurement used: the more of it, the less \
+         the figures say.",
+        setup.idle.as_secs(),
+        idle.jobs
+    );
+    text
+}
+
+/// The goals, as figures at rest and under the first load reach or miss them.
+fn goals(idle: &Idle, first: &Row) -> String {
+    let mut text = String::from("| goal | measured | |\n|---|--:|---|\n");
     let goals = [
         (
             "answers at 200/s: p99 at most 20 ms",
-            format!("{:.2} ms", first.p99),
+            format!("{:.2} ms (worst round {:.2})", first.p99, first.p99_worst),
             first.p99 <= ANSWER_P99_MS,
         ),
         (
@@ -68,22 +82,17 @@ pub(crate) fn markdown(setup: &Setup, folder: &Path, idle: &Idle, rows: &[Row]) 
         ),
         (
             "idle: less than 1 % of a core",
-            format!("{:.2} %", idle.cpu_percent),
-            idle.cpu_percent < IDLE_CPU_PERCENT,
+            format!(
+                "{:.2} % (worst round {:.2})",
+                idle.cpu_percent, idle.cpu_percent_max
+            ),
+            idle.cpu_percent_max < IDLE_CPU_PERCENT,
         ),
     ];
     for (goal, measured, reached) in goals {
         let word = if reached { "reached" } else { "**missed**" };
         let _ = writeln!(text, "| {goal} | {measured} | {word} |");
     }
-    let _ = writeln!(
-        text,
-        "\nIdle is measured after the load of 200/s, over {} s without any request; schedules started {} jobs in all rounds \
-         together. *Other programs* is CPU that neither the daemon nor this measurement used: the more of it, the less \
-         the figures say.",
-        setup.idle.as_secs(),
-        idle.jobs
-    );
     text
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Spent {
     pub(crate) others_percent: f64,
     /// The highest resident memory, in KiB.
     pub(crate) peak_kib: u64,
+    /// Resident memory at the end, in KiB.
+    pub(crate) rss_kib: u64,
 }
 
 fn ticks(count: u32) -> Duration {
@@ -93,6 +95,7 @@ impl Usage {
                 all.saturating_sub(daemon + self.own.saturating_sub(before.own)),
             ),
             peak_kib: self.peak_kib,
+            rss_kib: self.rss_kib,
         }
     }
 }
@@ -102,11 +105,12 @@ pub(crate) async fn idle(world: &World, daemon: &Daemon, time: Duration) -> Idle
     let jobs_before = world.db.count("jobs_done").await;
     let before = now(daemon.pid());
     tokio::time::sleep(time).await;
-    let after = now(daemon.pid());
+    let spent = now(daemon.pid()).since(&before);
     Idle {
         jobs: world.db.count("jobs_done").await - jobs_before,
-        rss_mib: mib(after.rss_kib),
-        cpu_percent: after.since(&before).cpu_percent,
+        rss_mib: mib(spent.rss_kib),
+        cpu_percent: spent.cpu_percent,
+        cpu_percent_max: spent.cpu_percent,
     }
 }
 

@@ -14,10 +14,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[sqlx(transparent)]
 pub struct Timestamp(pub i64);
 
+/// The last millisecond of the year 9999.
+const MAX_MILLIS: i64 = 253_402_300_799_999;
+
 impl Timestamp {
     /// From Unix seconds, the unit of Stripe's objects.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
+    }
+
+    /// Whether it is between the years 1970 and 9999, which every calendar here can write.
+    pub fn is_plausible(self) -> bool {
+        (0..=MAX_MILLIS).contains(&self.0)
     }
 
     /// Whole seconds since the Unix epoch, rounded down.

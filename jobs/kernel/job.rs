@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{context::Context, limits::RETRY_PAUSE_MAX, queue::Queue};
+use super::{context::Context, db, limits::RETRY_PAUSE_MAX, queue::Queue};
 
 /// How a run that did not succeed ends.
 ///
@@ -20,6 +20,29 @@ pub enum JobError {
     Fail(anyhow::Error),
     /// Not yet: come back after this much time. It spends no attempt.
     Snooze(Duration),
+}
+
+impl JobError {
+    /// The error with which the job is discarded, when its `attempt`-th of `max_attempts` ends so.
+    pub fn discards(&self, attempt: i64, max_attempts: i64) -> Option<&anyhow::Error> {
+        match self {
+            Self::Fail(error) => Some(error),
+            Self::Retry(error) | Self::RetryAfter(_, error) => {
+                (attempt >= max_attempts && !self.is_lease_lost()).then_some(error)
+            }
+            Self::Snooze(_) => None,
+        }
+    }
+
+    /// Whether the run failed because its job belongs to another process by now.
+    pub fn is_lease_lost(&self) -> bool {
+        let (Self::Retry(error) | Self::RetryAfter(_, error)) = self else {
+            return false;
+        };
+        error
+            .chain()
+            .any(|cause| matches!(cause.downcast_ref(), Some(db::Error::LeaseLost)))
+    }
 }
 
 /// An error met with `?` is worth another attempt; giving up is always spelled out.

@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{apply, store::events};
 use crate::kernel::{
-    Context, Job, JobError, JobResult, OrFail, Report, Unique,
-    ports::{ObjectType, StripeError},
-    queue::Queue,
+    Context, Job, JobResult, OrFail, Report, Unique, ports::ObjectType, queue::Queue,
 };
 
 /// Fetches an object from Stripe and brings the mirror up to it.
@@ -37,37 +35,37 @@ impl Job for FetchObject {
         let kind = ObjectType::parse(&self.object_type)
             .ok_or_else(|| anyhow::anyhow!("objects of type `{}` are not mirrored", self.object_type))
             .or_fail()?;
+        if self.id.is_empty() {
+            return Err(anyhow::anyhow!("`id` is empty: give the id of the {}", kind.as_str())).or_fail();
+        }
         // Whatever was announced before we ask is part of the answer.
         let announced =
             events::new_of_object(&cx.env.db, organization, kind.as_str(), &self.id).await?;
-        let fetched = match cx.env.stripe.retrieve(organization, kind, &self.id).await {
-            Ok(fetched) => fetched,
-            Err(error) => return Err(self.give_up(cx, &announced, error).await?),
-        };
-        let mut tx = cx.env.db.begin().await?;
-        let newer = apply::fetched(&mut tx, &cx.env, organization, kind, &self.id, &fetched).await?;
-        events::mark(&mut tx, organization, &announced, None, cx.env.now()).await?;
-        let report = Report::none().with("newer", newer).with("events", announced.len());
-        cx.complete_in(&mut tx, &report).await?;
-        tx.commit().await?;
-        Ok(report)
+        let result = self.fetch(cx, kind, &announced).await;
+        if let Err(error) = &result
+            && let Some(why) = error.discards(cx.job.attempt, cx.job.max_attempts)
+        {
+            // Nobody tries again, so the events tell why nothing came of them.
+            let mut tx = cx.env.db.begin().await?;
+            let why = why.to_string();
+            events::mark(&mut tx, organization, &announced, Some(&why), cx.env.now()).await?;
+            tx.commit().await?;
+        }
+        result
     }
 }
 
 impl FetchObject {
-    /// A refusal is final: the events are marked as failed, so that people see why nothing came of them.
-    async fn give_up(
-        &self,
-        cx: &Context,
-        announced: &[String],
-        error: StripeError,
-    ) -> Result<JobError, JobError> {
-        if let StripeError::Refused { .. } = &error {
-            let mut tx = cx.env.db.begin().await?;
-            let why = error.to_string();
-            events::mark(&mut tx, cx.organization(), announced, Some(&why), cx.env.now()).await?;
-            tx.commit().await?;
-        }
-        Ok(error.into())
+    /// Fetches, applies, marks the events and ends the job in one transaction.
+    async fn fetch(&self, cx: &Context, kind: ObjectType, announced: &[String]) -> JobResult {
+        let organization = cx.organization();
+        let fetched = cx.env.stripe.retrieve(organization, kind, &self.id).await?;
+        let mut tx = cx.env.db.begin().await?;
+        let newer = apply::fetched(&mut tx, &cx.env, organization, kind, &self.id, &fetched).await?;
+        events::mark(&mut tx, organization, announced, None, cx.env.now()).await?;
+        let report = Report::none().with("newer", newer).with("events", announced.len());
+        cx.complete_in(&mut tx, &report).await?;
+        tx.commit().await?;
+        Ok(report)
     }
 }

@@ -13,6 +13,7 @@
 //!
 //! **Repair.** What no event announced is found by walking Stripe's lists (`walk.rs`), nightly and on demand.
 
+mod account;
 pub mod apply;
 mod backfill_objects;
 mod fetch_object;
@@ -27,6 +28,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use account::{OtherAccount, other_account};
 pub use backfill_objects::BackfillObjects;
 pub use fetch_object::FetchObject;
 pub use poll_events::PollEvents;

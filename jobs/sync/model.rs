@@ -194,7 +194,7 @@ pub fn event(value: &Value) -> Option<EventFacts> {
     Some(EventFacts {
         id: text(value, "/id").filter(|id| !id.is_empty())?,
         kind: text(value, "/type")?,
-        created_at: time(value, "/created").or(thin)?,
+        created_at: time(value, "/created").or(thin).filter(|at| at.is_plausible())?,
         livemode: flag(value, "/livemode"),
         account: first(value, &["/account", "/context"], text),
         api_version: text(value, "/api_version"),

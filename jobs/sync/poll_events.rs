@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     Received, ReceiveError, Source,
     receive::receive_from,
-    store::cursors::{self, Cursor},
+    store::{
+        cursors::{self, Cursor},
+        events,
+    },
 };
 use crate::kernel::{
-    Context, Job, JobError, JobResult, Report, Timestamp, Unique, ports::Listing, queue::Queue,
+    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique, ports::Listing, queue::Queue,
 };
 
 /// Each poll looks this far behind the last one: events become visible late and out of order.
@@ -73,17 +76,10 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
             env.stripe.list(organization, Listing::EventsSince(since), after.as_deref()).await?;
         // The newest page tells up to when this poll has looked.
         reached = reached.or(Some(page.as_of));
-        for body in &page.objects {
-            seen += 1;
-            match receive_from(env, organization, Source::Poll, body).await {
-                Ok(received) => new += u64::from(received == Received::New),
-                Err(ReceiveError::Malformed(why)) => {
-                    tracing::warn!(organization, why, "Stripe listed something that is no event");
-                }
-                Err(ReceiveError::Db(error)) => return Err(error.into()),
-            }
-        }
-        after = page.objects.last().and_then(|body| id_of(body));
+        let ids: Vec<Option<String>> = page.objects.iter().map(|body| id_of(body)).collect();
+        new += receive_unknown(env, organization, &page.objects, &ids).await?;
+        seen += u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        after = ids.into_iter().next_back().flatten();
         if !page.has_more || after.is_none() {
             break;
         }
@@ -100,6 +96,32 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
     cursors::put(&mut tx, organization, &cursor).await?;
     tx.commit().await?;
     Ok((seen, new))
+}
+
+/// Stores those events of a page that are not here; answers how many are new. Nearly all are here, and a read tells so
+/// for the whole page, where storing them again would cost a durable commit each.
+async fn receive_unknown(
+    env: &Env,
+    organization: &str,
+    bodies: &[String],
+    ids: &[Option<String>],
+) -> Result<u64, JobError> {
+    let named: Vec<&str> = ids.iter().filter_map(Option::as_deref).collect();
+    let known = events::known(&env.db, organization, &named).await?;
+    let mut new = 0;
+    for (body, id) in bodies.iter().zip(ids) {
+        if id.as_ref().is_some_and(|id| known.contains(id)) {
+            continue;
+        }
+        match receive_from(env, organization, Source::Poll, body).await {
+            Ok(received) => new += u64::from(received == Received::New),
+            Err(ReceiveError::Malformed(why)) => {
+                tracing::warn!(organization, why, "Stripe listed something that is no event");
+            }
+            Err(ReceiveError::Db(error)) => return Err(error.into()),
+        }
+    }
+    Ok(new)
 }
 
 fn id_of(body: &str) -> Option<String> {

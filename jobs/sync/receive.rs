@@ -88,7 +88,7 @@ pub(super) async fn receive_from(
     let value: Value =
         serde_json::from_str(body).map_err(|error| ReceiveError::Malformed(error.to_string()))?;
     let facts = model::event(&value)
-        .ok_or_else(|| ReceiveError::Malformed("it lacks id, type or created".to_owned()))?;
+        .ok_or_else(|| ReceiveError::Malformed("it lacks an id, a type, or a `created` between the years 1970 and 9999".to_owned()))?;
     let received = sort(env, organization, &facts);
     let mut tx = env.db.begin().await?;
     if !store::events::insert(&mut tx, env.now(), organization, source, received, &facts, body).await? {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::walk::walk;
 use crate::kernel::{
-    Context, Job, JobResult, Report, Unique,
+    Context, Job, JobResult, OrFail, Report, Unique,
     events::{Event, emit},
     outbox,
     outbox::NewJob,
@@ -37,8 +37,16 @@ impl Job for ReconcileObjects {
     }
 
     async fn run(&self, cx: &Context) -> JobResult {
-        if self.organization.is_none() {
-            return each_organization(cx).await;
+        match self.organization.as_deref() {
+            None => return each_organization(cx).await,
+            Some(named) if named == cx.organization() => {}
+            Some(named) => {
+                let ours = cx.organization();
+                return Err(anyhow::anyhow!(
+                    "this job works for organization `{ours}` but is to walk `{named}`: enqueue it for `{named}`"
+                ))
+                .or_fail();
+            }
         }
         let mut report = Report::none();
         let mut drifted = 0;

@@ -82,10 +82,88 @@ async fn started_by_another(folder: &Path) -> String {
     }
 }
 
-/// Makes a cluster in `folder` that lives as long as process `owner`.
+/// Makes a cluster in `folder` that lives as long as process `owner`, and announces it there.
 async fn start(folder: &Path, owner: u32) -> String {
-    let tools = tools();
     watch(folder, owner);
+    let (user, tools) = init(folder);
+    let (url, _) = serve_anywhere(&user, &tools, folder, &[]).await;
+    let unfinished = folder.join("url.new");
+    fs::write(&unfinished, &url)
+        .and_then(|()| fs::rename(&unfinished, folder.join("url")))
+        .unwrap_or_else(|error| panic!("announcing PostgreSQL: {error}"));
+    url
+}
+
+/// A server of one test, which may be stopped and started again.
+#[derive(Debug)]
+pub struct Server {
+    /// The admin URL.
+    pub(super) url: String,
+    folder: PathBuf,
+    user: Unprivileged,
+    port: u16,
+    process: Option<process::Child>,
+}
+
+/// What an answered commit is worth on a server that is stopped in the middle: it must have left the process. That the
+/// machine dies too is not tested, so nothing is flushed to the disk.
+const STOPPABLE: [&str; 1] = ["synchronous_commit=on"];
+
+impl Server {
+    /// Starts one.
+    pub async fn start() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("memberd-test-pg-own-")
+            .tempdir()
+            .unwrap_or_else(|error| panic!("a folder for PostgreSQL: {error}"))
+            .keep();
+        watch(&folder, process::id());
+        let (user, tools) = init(&folder);
+        let (url, (port, process)) = serve_anywhere(&user, &tools, &folder, &STOPPABLE).await;
+        Self {
+            url,
+            folder,
+            user,
+            port,
+            process: Some(process),
+        }
+    }
+
+    /// Stops it at once (SIGQUIT): every connection breaks, and what was committed is found again by recovery.
+    pub fn stop(&mut self) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        let killed = Command::new("kill")
+            .args(["-QUIT", &process.id().to_string()])
+            .status();
+        assert!(
+            killed.is_ok_and(|status| status.success()),
+            "PostgreSQL could not be stopped"
+        );
+        process
+            .wait()
+            .unwrap_or_else(|error| panic!("waiting for PostgreSQL's end: {error}"));
+    }
+
+    /// Starts it again on its port.
+    pub async fn start_again(&mut self) {
+        let started = serve(&self.user, &tools(), &self.folder, self.port, &STOPPABLE).await;
+        let (_, process) = started.unwrap_or_else(|| panic!("PostgreSQL did not start again"));
+        self.process = Some(process);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Makes the files of a cluster.
+fn init(folder: &Path) -> (Unprivileged, PathBuf) {
+    let tools = tools();
     let user = Unprivileged::here(folder);
     let made = user
         .command(&tools.join("initdb"), folder)
@@ -106,13 +184,20 @@ async fn start(folder: &Path, owner: u32) -> String {
         "initdb: {}",
         String::from_utf8_lossy(&made.stderr)
     );
+    (user, tools)
+}
+
+/// Starts the server on a free port; answers its URL, port and process.
+async fn serve_anywhere(
+    user: &Unprivileged,
+    tools: &Path,
+    folder: &Path,
+    settings: &[&str],
+) -> (String, (u16, process::Child)) {
     for _ in 0..PORT_TRIES_MAX {
-        if let Some(url) = serve(&user, &tools, folder, free_port()).await {
-            let unfinished = folder.join("url.new");
-            fs::write(&unfinished, &url)
-                .and_then(|()| fs::rename(&unfinished, folder.join("url")))
-                .unwrap_or_else(|error| panic!("announcing PostgreSQL: {error}"));
-            return url;
+        let port = free_port();
+        if let Some((url, process)) = serve(user, tools, folder, port, settings).await {
+            return (url, (port, process));
         }
     }
     let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
@@ -138,13 +223,19 @@ fn watch(folder: &Path, owner: u32) {
 }
 
 /// Starts the server on `port`; `None` when it ended instead, as it does when the port is taken.
-async fn serve(user: &Unprivileged, tools: &Path, folder: &Path, port: u16) -> Option<String> {
-    let mut server = spawn_server(user, tools, folder, port);
+async fn serve(
+    user: &Unprivileged,
+    tools: &Path,
+    folder: &Path,
+    port: u16,
+    settings: &[&str],
+) -> Option<(String, process::Child)> {
+    let mut server = spawn_server(user, tools, folder, port, settings);
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
     let deadline = Instant::now() + START_PATIENCE;
     while Instant::now() < deadline && server.try_wait().is_ok_and(|ended| ended.is_none()) {
         if PgConnection::connect(&url).await.is_ok() {
-            return Some(url);
+            return Some((url, server));
         }
         tokio::time::sleep(POLL_PAUSE).await;
     }
@@ -153,7 +244,13 @@ async fn serve(user: &Unprivileged, tools: &Path, folder: &Path, port: u16) -> O
     None
 }
 
-fn spawn_server(user: &Unprivileged, tools: &Path, folder: &Path, port: u16) -> process::Child {
+fn spawn_server(
+    user: &Unprivileged,
+    tools: &Path,
+    folder: &Path,
+    port: u16,
+    settings: &[&str],
+) -> process::Child {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -166,8 +263,8 @@ fn spawn_server(user: &Unprivileged, tools: &Path, folder: &Path, port: u16) -> 
         .arg("-k")
         .arg(folder);
     command.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-    // Nothing here outlives the tests, so nothing is flushed.
-    for setting in [
+    // Nothing here outlives the tests, so nothing is flushed. Of two values of one setting the later counts.
+    let usual = [
         "fsync=off",
         "synchronous_commit=off",
         "full_page_writes=off",
@@ -175,7 +272,8 @@ fn spawn_server(user: &Unprivileged, tools: &Path, folder: &Path, port: u16) -> 
         "shared_buffers=32MB",
         "max_connections=400",
         "jit=off",
-    ] {
+    ];
+    for setting in usual.iter().chain(settings) {
         command.args(["-c", setting]);
     }
     command
@@ -188,6 +286,7 @@ fn spawn_server(user: &Unprivileged, tools: &Path, folder: &Path, port: u16) -> 
 }
 
 /// The user PostgreSQL runs as: it refuses root.
+#[derive(Debug)]
 struct Unprivileged(Option<(u32, u32)>);
 
 impl Unprivileged {

@@ -14,7 +14,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-use super::{postgres, stripe::FakeStripe};
+use super::{cluster::Server, postgres, stripe::FakeStripe};
 use crate::{
     args,
     kernel::{
@@ -82,20 +82,29 @@ impl TestDb {
         Self::new(Engine::Postgres).await
     }
 
+    /// On a PostgreSQL server of the test's own.
+    pub async fn on(server: &Server) -> Self {
+        let home = Home::Postgres(postgres::create_on(&server.url).await);
+        Self::in_home(home).await.with_schema().await
+    }
+
     /// On either.
     pub async fn new(engine: Engine) -> Self {
-        let test = Self::empty(engine).await;
-        test.env
+        Self::empty(engine).await.with_schema().await
+    }
+
+    async fn with_schema(self) -> Self {
+        self.env
             .db
             .migrate()
             .await
             .unwrap_or_else(|error| panic!("migrating: {error}"));
-        let now = test.now();
-        for (id, organization) in &test.settings.organizations {
-            test.execute(NEW_ORGANIZATION, args![id, &organization.name, now])
+        let now = self.now();
+        for (id, organization) in &self.settings.organizations {
+            self.execute(NEW_ORGANIZATION, args![id, &organization.name, now])
                 .await;
         }
-        test
+        self
     }
 
     /// Without a schema on SQLite; PostgreSQL's copies have one from the start.
@@ -109,6 +118,10 @@ impl TestDb {
             ),
             Engine::Postgres => Home::Postgres(postgres::create().await),
         };
+        Self::in_home(home).await
+    }
+
+    async fn in_home(home: Home) -> Self {
         let clock = Arc::new(TestClock::at(START));
         let stripe = Arc::new(FakeStripe::new(Arc::clone(&clock)));
         let env = Env {

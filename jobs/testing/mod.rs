@@ -10,6 +10,7 @@ mod drain;
 mod postgres;
 mod stripe;
 
+pub use cluster::Server;
 pub use db::{Engine, START, TestDb};
 pub use drain::Drained;
 pub use stripe::{Call, FakeStripe};

@@ -29,13 +29,23 @@ pub(super) struct Database {
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A fresh, migrated database.
+/// A fresh, migrated database on the server that tests share.
 pub(super) async fn create() -> Database {
-    let admin_url = cluster::admin_url().await.to_owned();
-    let template = TEMPLATE.get_or_init(|| make_template(&admin_url)).await;
+    let admin_url = cluster::admin_url().await;
+    let template = TEMPLATE.get_or_init(|| make_template(admin_url)).await;
+    copy(admin_url, template).await
+}
+
+/// A fresh, migrated database on another server.
+pub(super) async fn create_on(admin_url: &str) -> Database {
+    let template = make_template(admin_url).await;
+    copy(admin_url, &template).await
+}
+
+async fn copy(admin_url: &str, template: &str) -> Database {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("memberd_test_{}_{number}", process::id());
-    let mut admin = connect(&admin_url).await;
+    let mut admin = connect(admin_url).await;
     run(
         &mut admin,
         format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
@@ -47,9 +57,9 @@ pub(super) async fn create() -> Database {
     )
     .await;
     Database {
-        url: with_database(&admin_url, &name),
+        url: with_database(admin_url, &name),
         name,
-        admin_url,
+        admin_url: admin_url.to_owned(),
     }
 }
 

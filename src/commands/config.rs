@@ -1,9 +1,11 @@
 //! `memberd config`: what can be set, what is set, and what is wrong with it.
 
-use super::{Outcome, print};
+use serde_json::json;
+
+use super::{Outcome, output, print};
 use crate::{
     cli::Global,
-    config::{check, reference, schema, show},
+    config::{check, reference, schema, show, show_json},
     runtime::wiring,
 };
 
@@ -41,7 +43,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
     let declared: Vec<&str> = registry.schedules().map(|schedule| schedule.name).collect();
     loaded.check_schedules(&declared)?;
     match args.action {
-        Action::Show => print(&show(&loaded)),
-        _ => print(&check(&loaded)),
+        Action::Show => output::one(global, &show(&loaded), &show_json(&loaded)),
+        _ => output::one(global, &check(&loaded), &json!({ "ok": true })),
     }
 }

@@ -1,6 +1,10 @@
 //! `memberd init`: from nothing to a configuration, a database and the first key.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use memberd_jobs::access::Scopes;
 use serde_json::json;
@@ -12,12 +16,14 @@ use crate::{
     runtime::wiring,
 };
 
+/// The file when none is named.
+const FILE: &str = "memberd.toml";
+
 /// What `init` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to write the configuration
-    #[arg(default_value = "memberd.toml")]
-    file: PathBuf,
+    /// Where to write the configuration [default: that of --config, then memberd.toml]
+    file: Option<PathBuf>,
     /// Database to use: sqlite:FILE or postgres://…
     #[arg(long, value_name = "URL", default_value = "sqlite:memberd.db")]
     database: String,
@@ -31,7 +37,9 @@ pub struct Args {
 /// # Errors
 /// A file that is there already, or a database that cannot be opened.
 pub fn run(args: &Args, global: &Global) -> Outcome {
-    if args.file.exists() {
+    let file = args.file.as_ref().or(global.config.as_ref());
+    let file = file.map_or(Path::new(FILE), PathBuf::as_path);
+    if file.exists() {
         if args.if_missing {
             return output::one(
                 global,
@@ -41,7 +49,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         }
         let text = format!(
             "{} is there already: remove it, or name another file",
-            args.file.display()
+            file.display()
         );
         return Err(Failure::new(Failure::USAGE, text));
     }
@@ -55,15 +63,21 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
     runtime()?.block_on(async {
         let env = wiring::env_or_new(&loaded.config).await?;
         wiring::prepare(&env, Migrate::Auto).await?;
-        write(args)?;
-        let (row, key) =
-            keys::make(&env, DEFAULT_ORGANIZATION, "first key", &Scopes::all()).await?;
-        let json = json!({ "created": true, "file": args.file, "id": row.id, "key": key });
-        output::one(&global, &summary(args, &key), &json)
+        write(file, &args.database)?;
+        let (row, key) = keys::make(
+            &env,
+            DEFAULT_ORGANIZATION,
+            "first key",
+            &Scopes::all(),
+            None,
+        )
+        .await?;
+        let json = json!({ "created": true, "file": file, "id": row.id, "key": key });
+        output::one(&global, &summary(file, &key), &json)
     })
 }
 
-fn write(args: &Args) -> Outcome {
+fn write(file: &Path, database: &str) -> Outcome {
     let text = format!(
         "# memberd's configuration. `memberd config reference` explains every key; what is not here has its default.\n\n\
          [database]\nurl = {}\n\n\
@@ -72,21 +86,19 @@ fn write(args: &Args) -> Outcome {
          # secret_key_file = \"/etc/memberd/stripe_secret_key\"\n\
          # The signing secrets (whsec_…) of your webhook endpoint, one a line.\n\
          # webhook_secrets_file = \"/etc/memberd/stripe_webhook_secrets\"\n",
-        toml_edit::Value::from(args.database.as_str())
+        toml_edit::Value::from(database)
     );
     // Only its owner may read it: the URL can hold a password.
-    let mut file = std::fs::OpenOptions::new()
+    let mut opened = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&args.file)
-        .map_err(|error| {
-            Failure::new(Failure::FAILED, format!("{}: {error}", args.file.display()))
-        })?;
-    Ok(file.write_all(text.as_bytes())?)
+        .open(file)
+        .map_err(|error| Failure::new(Failure::FAILED, format!("{}: {error}", file.display())))?;
+    Ok(opened.write_all(text.as_bytes())?)
 }
 
-fn summary(args: &Args, key: &str) -> String {
+fn summary(file: &Path, key: &str) -> String {
     format!(
         "wrote {file}, prepared the database\n\n\
          the first key, with every scope; it is not shown again:\n\n  {key}\n\n\
@@ -94,6 +106,6 @@ fn summary(args: &Args, key: &str) -> String {
          1. put your Stripe key and webhook secret into {file}, then `memberd config check`\n  \
          2. memberd serve --config {file}\n  \
          3. memberd sync backfill --config {file}",
-        file = args.file.display(),
+        file = file.display(),
     )
 }

@@ -4,7 +4,7 @@ mod show;
 mod wait;
 
 use memberd_jobs::kernel::{
-    Env,
+    Env, Registry,
     outbox::{self, NewJob},
     queue::admin::{self, Acted, Action as Act, Filter, JobState},
 };
@@ -93,7 +93,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             Action::Enqueue { kind, args } => enqueue(&env, global, organization, kind, args).await,
             Action::Retry { ids } => act(&env, global, organization, Act::Retry, ids).await,
             Action::Cancel { ids } => act(&env, global, organization, Act::Cancel, ids).await,
-            Action::Wait(args) => wait::run(&env, args).await,
+            Action::Wait(args) => wait::run(&env, global, args).await,
         }
     })
 }
@@ -110,7 +110,7 @@ async fn list(env: &Env, global: &Global, organization: &str, args: &ListArgs) -
     });
     let filter = Filter {
         state: state.transpose()?,
-        kind: args.kind.as_deref(),
+        kind: args.kind.as_deref().map(known_kind).transpose()?,
         queue: args.queue.as_deref().map(queues::parse).transpose()?,
         member_id: args.member.as_deref(),
         ..Filter::default()
@@ -133,6 +133,21 @@ async fn list(env: &Env, global: &Global, organization: &str, args: &ListArgs) -
     output::list(global, &rows, &Value::from(json))
 }
 
+/// The kind itself; a kind that this binary does not know is refused, because a typing error would find nothing.
+fn known_kind(kind: &str) -> Result<&str, Failure> {
+    let registry = wiring::registry();
+    match registry.job(kind) {
+        Some(_) => Ok(kind),
+        None => Err(no_kind(&registry, kind)),
+    }
+}
+
+fn no_kind(registry: &Registry, kind: &str) -> Failure {
+    let kinds: Vec<_> = registry.jobs().map(|job| job.kind).collect();
+    let text = format!("no job kind `{kind}`: there are {}", kinds.join(", "));
+    Failure::new(Failure::USAGE, text)
+}
+
 async fn enqueue(
     env: &Env,
     global: &Global,
@@ -142,13 +157,7 @@ async fn enqueue(
 ) -> Outcome {
     let usage = |text: String| Failure::new(Failure::USAGE, text);
     let registry = wiring::registry();
-    let def = registry.job(kind).ok_or_else(|| {
-        let kinds: Vec<_> = registry.jobs().map(|job| job.kind).collect();
-        usage(format!(
-            "no job kind `{kind}`: there are {}",
-            kinds.join(", ")
-        ))
-    })?;
+    let def = registry.job(kind).ok_or_else(|| no_kind(&registry, kind))?;
     let args: Value = serde_json::from_str(args)
         .map_err(|error| usage(format!("the arguments are not JSON: {error}")))?;
     let job =

@@ -1,5 +1,7 @@
 //! `memberd keys`: who may call the API.
 
+use std::time::Duration;
+
 use memberd_jobs::{
     access::{self, KeyRow, NAME_CHARS_MAX, NewKey, Scopes},
     kernel::Env,
@@ -11,7 +13,7 @@ use super::{
     output::{self, Rows},
     runtime,
 };
-use crate::cli::Global;
+use crate::{cli::Global, config::parse_duration};
 
 /// Keys shown by one `list`; more than anybody should have.
 const LIST_MAX: i64 = 1_000;
@@ -35,6 +37,9 @@ enum Action {
         /// Scopes separated by commas, or `all`
         #[arg(long, value_name = "SCOPES")]
         scopes: String,
+        /// When it stops working: a time such as 24h or 90d from now; never unless given
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+        expires_in: Option<Duration>,
     },
     /// Show the keys, newest first; never their secrets
     List,
@@ -54,9 +59,11 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let env = open(global).await?;
         let organization = &args.organization;
         match &args.action {
-            Action::Create { name, scopes } => {
-                create(&env, global, organization, name, scopes).await
-            }
+            Action::Create {
+                name,
+                scopes,
+                expires_in,
+            } => create(&env, global, organization, name, scopes, *expires_in).await,
             Action::List => list(&env, global, organization).await,
             Action::Revoke { id } => revoke(&env, global, organization, id).await,
         }
@@ -69,6 +76,7 @@ async fn create(
     organization: &str,
     name: &str,
     scopes: &str,
+    expires_in: Option<Duration>,
 ) -> Outcome {
     let name_chars = name.trim().chars().count();
     if !(1..=NAME_CHARS_MAX).contains(&name_chars) {
@@ -83,11 +91,14 @@ async fn create(
             Scopes::parse(words).map_err(|error| Failure::new(Failure::USAGE, error.to_string()))?
         }
     };
-    let (row, text) = make(env, organization, name, &scopes).await?;
-    let json = json!({ "id": row.id, "key": text, "organization": organization, "scopes": scope_list(&row) });
+    let (row, text) = make(env, organization, name, &scopes, expires_in).await?;
+    let json = json!({ "id": row.id, "key": text, "organization": organization, "scopes": scope_list(&row), "expires_at": row.expires_at });
+    let until = row.expires_at.map(|at| format!(", until {at}"));
     let sentence = format!(
-        "{text}\n\n{} with the scopes {}.\nIt is not shown again.",
-        row.id, row.scopes
+        "{text}\n\n{} with the scopes {}{}.\nIt is not shown again.",
+        row.id,
+        row.scopes,
+        until.unwrap_or_default()
     );
     output::one(global, &sentence, &json)
 }
@@ -101,6 +112,7 @@ pub async fn make(
     organization: &str,
     name: &str,
     scopes: &Scopes,
+    expires_in: Option<Duration>,
 ) -> Result<(KeyRow, String), Failure> {
     let Some(known) = env.settings.organizations.get(organization) else {
         let ids: Vec<_> = env
@@ -119,7 +131,7 @@ pub async fn make(
         organization,
         name,
         scopes,
-        expires_at: None,
+        expires_at: expires_in.map(|time| env.now().plus(time)),
         live: known.livemode,
     };
     let mut tx = env.db.begin().await?;

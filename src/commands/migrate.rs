@@ -3,7 +3,7 @@
 use memberd_jobs::kernel::{Env, db::MigrationState};
 use serde_json::json;
 
-use super::{Failure, Outcome, print, runtime};
+use super::{Failure, Outcome, output, print, runtime};
 use crate::{cli::Global, runtime::wiring};
 
 /// What `migrate` takes.
@@ -40,7 +40,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         match args.action {
             Action::Status => status(&env, global.json).await,
             Action::Up { dry_run: true } => dry_run(&env).await,
-            Action::Up { dry_run: false } => up(&env).await,
+            Action::Up { dry_run: false } => up(&env, global).await,
         }
     })
 }
@@ -69,7 +69,7 @@ async fn status(env: &Env, as_json: bool) -> Outcome {
     Ok(env.db.check_schema().await?)
 }
 
-async fn up(env: &Env) -> Outcome {
+async fn up(env: &Env, global: &Global) -> Outcome {
     let before = env.db.migration_state().await?;
     env.db.migrate().await?;
     let after = env.db.migration_state().await?;
@@ -79,10 +79,9 @@ async fn up(env: &Env) -> Outcome {
             "migrations are pending after the run: two binaries of different versions are migrating",
         ));
     }
-    print(&format!(
-        "schema {} (was {})",
-        after.applied, before.applied
-    ))
+    let (is, was) = (after.applied, before.applied);
+    let json = json!({ "applied": is, "before": was });
+    output::one(global, &format!("schema {is} (was {was})"), &json)
 }
 
 /// What `up` would do; a schema newer than this binary is refused by both.

@@ -1,13 +1,13 @@
 //! `memberd serve`: the daemon.
 
-use memberd_jobs::kernel::db::Error;
+use memberd_jobs::{kernel::db::Error, sync::other_account};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Outcome, runtime};
 use crate::{
     cli::Global,
     config::{Loaded, Migrate},
-    runtime::{daemon, shutdown::Signals, telemetry, wiring},
+    runtime::{claim::Claim, daemon, shutdown::Signals, telemetry, wiring},
 };
 
 /// What `serve` takes.
@@ -53,9 +53,15 @@ async fn serve(loaded: &Loaded) -> Outcome {
             Migrate::Auto => wiring::env_or_new(config).await?,
             Migrate::Check => wiring::env(config).await?,
         };
+        let _claim = wiring::sqlite_file(config)
+            .map(|file| Claim::of(&file))
+            .transpose()?;
         wiring::prepare(&env, config.database.migrate)
             .await
             .map_err(explain)?;
+        if let Some(other) = other_account(&env).await? {
+            return Err(Failure::new(Failure::USAGE, other.to_string()));
+        }
         daemon::run(env, config, metrics, stop.clone()).await?;
         Ok(())
     };

@@ -21,8 +21,15 @@ const DAY_OF_WEEK_FIELD: usize = 5;
 pub fn cron_schedule(text: &str) -> Result<cron::Schedule, String> {
     let normal = normalize_cron(text)?;
     let schedule = cron::Schedule::from_str(&normal)
-        .map_err(|error| format!("is not a cron expression: {error}"))?;
+        .map_err(|error| format!("is not a cron expression: {}", one_line(&error)))?;
     Ok(schedule)
+}
+
+/// The parser draws its error over several lines, with an arrow below the expression; the last of them tells what it is.
+fn one_line(error: &cron::error::Error) -> String {
+    let text = error.to_string();
+    let told = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    told.unwrap_or_default().to_owned()
 }
 
 /// The expression with seconds: `30 3 * * *` becomes `0 30 3 * * *`.

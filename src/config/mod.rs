@@ -54,7 +54,7 @@ pub use retention::Retention;
 pub use schedules::{CatchUp, ScheduleOverride};
 pub use schema::schema;
 pub use server::Server;
-pub use show::{check, show};
+pub use show::{check, show, show_json};
 pub use shutdown::Shutdown;
 pub use sources::{DEFAULT_FILES, EXEMPT_PREFIXES, EXEMPT_VARIABLES, Sources, parse_set};
 pub use stripe::Stripe;

@@ -11,6 +11,8 @@ use super::value::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use serde_json::json;
+
 /// Longest value in a message, in letters.
 const SHOWN_LENGTH_MAX: usize = 100;
 
@@ -111,24 +113,86 @@ fn in_order(entries: &BTreeMap<Key, Entry>) -> Vec<(&Key, &'static super::known:
     keys
 }
 
-fn line(loaded: &Loaded, key: &Key, entry: &Entry, kind: &Kind) -> String {
-    let origin = &entry.origin;
+/// What may be told of a key's value.
+enum Told<'a> {
+    /// All of it.
+    Value(Value),
+    /// It without its password, so that it is not the value any more.
+    WithoutPassword(Value),
+    /// Whether it is there, and where it comes from.
+    Secret {
+        set: bool,
+        from: Option<&'a Key>,
+        origin: &'a Origin,
+    },
+}
+
+fn told<'a>(loaded: &'a Loaded, key: &Key, entry: &'a Entry, kind: &Kind) -> Told<'a> {
     if kind.is_secret() {
         let twin = key.parent().child(&format!("{}_file", key.last()));
         let file = loaded
             .entries
-            .get(&twin)
-            .filter(|twin| !twin.value.is_empty());
+            .get_key_value(&twin)
+            .filter(|(_, twin)| !twin.value.is_empty());
         return match file {
-            Some(file) => format!("# {key} = [set]  # from {twin}, {}", file.origin),
-            None if entry.value.is_empty() => format!("# {key} = [not set]  # {origin}"),
-            None => format!("# {key} = [set]  # {origin}"),
+            Some((twin, file)) => Told::Secret {
+                set: true,
+                from: Some(twin),
+                origin: &file.origin,
+            },
+            None => Told::Secret {
+                set: !entry.value.is_empty(),
+                from: None,
+                origin: &entry.origin,
+            },
         };
     }
     if let (Kind::DatabaseUrl, Value::Text(url)) = (kind, &entry.value)
         && let (url, true) = without_password(url)
     {
-        return format!("# {key} = {}  # {origin}", Value::Text(url));
+        return Told::WithoutPassword(Value::Text(url));
     }
-    format!("{key} = {}  # {origin}", entry.value)
+    Told::Value(entry.value.clone())
+}
+
+fn line(loaded: &Loaded, key: &Key, entry: &Entry, kind: &Kind) -> String {
+    match told(loaded, key, entry, kind) {
+        Told::Value(value) => format!("{key} = {value}  # {}", entry.origin),
+        Told::WithoutPassword(value) => format!("# {key} = {value}  # {}", entry.origin),
+        Told::Secret { set, from, origin } => {
+            let word = if set { "set" } else { "not set" };
+            let from = from
+                .map(|from| format!("from {from}, "))
+                .unwrap_or_default();
+            format!("# {key} = [{word}]  # {from}{origin}")
+        }
+    }
+}
+
+/// What [`show`] prints, as JSON: `value` and `origin` by key; a secret has `set` instead of `value`.
+pub fn show_json(loaded: &Loaded) -> serde_json::Value {
+    let keys = in_order(&loaded.entries).into_iter();
+    let pairs = keys.filter_map(|(key, known)| {
+        let entry = loaded.entries.get(key)?;
+        let shown = match told(loaded, key, entry, &known.kind) {
+            Told::Value(value) | Told::WithoutPassword(value) => {
+                json!({ "value": to_json(&value), "origin": entry.origin.to_string() })
+            }
+            Told::Secret { set, origin, .. } => {
+                json!({ "set": set, "origin": origin.to_string() })
+            }
+        };
+        Some((key.to_string(), shown))
+    });
+    serde_json::Value::Object(pairs.collect())
+}
+
+fn to_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Text(text) => text.as_str().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Boolean(flag) => (*flag).into(),
+        Value::List(items) => items.iter().map(to_json).collect(),
+        Value::Other(kind) => (*kind).into(),
+    }
 }

@@ -3,7 +3,15 @@
 //! The raw bytes are read up to a limit, then the signature is checked, and only then is anything parsed. The event
 //! and its job are stored in one transaction; 200 means that they are. Stripe itself is never asked here.
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -35,6 +43,13 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// How long the body may take to arrive. Stripe gives up after about as long.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long storing an event may take. Stripe sends it again after a 503, but gives up on an endpoint that is silent;
+/// and whoever waits for a database that is away takes the place of others.
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause between two lines of the log about refused webhooks: anybody can send as many as she likes.
+const COMPLAINT_PAUSE: Duration = Duration::from_mins(1);
+
 /// The organization of the path without one.
 const DEFAULT_ORGANIZATION: &str = "default";
 
@@ -58,7 +73,41 @@ pub fn routes(ingest: StripeIngest) -> Router {
     Router::new()
         .route("/webhooks/stripe", post(receive_default))
         .route("/webhooks/stripe/{organization}", post(receive_for))
-        .with_state(Arc::new(ingest))
+        .with_state(Arc::new(Shared {
+            ingest,
+            complained: AtomicI64::new(i64::MIN),
+        }))
+}
+
+/// What the requests share.
+#[derive(Debug)]
+struct Shared {
+    ingest: StripeIngest,
+    /// When a refusal was last written to the log, in Unix milliseconds.
+    complained: AtomicI64,
+}
+
+impl Shared {
+    /// One line a minute, because a wrong secret should not go unnoticed. It tells neither the path's organization nor
+    /// what was sent.
+    fn complain(&self, outcome: &'static str, now: Timestamp) {
+        debug!(outcome, "stripe webhook refused");
+        let last = self.complained.load(Ordering::Relaxed);
+        if now.since(Timestamp(last)) < COMPLAINT_PAUSE {
+            return;
+        }
+        let ours =
+            self.complained
+                .compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed);
+        if ours.is_ok() {
+            warn!(
+                outcome,
+                "a stripe webhook was refused; more within the next minute are only counted, in \
+                 memberd_stripe_webhooks_total. If they are Stripe's, compare stripe.webhook_secrets with the \
+                 endpoint's signing secret in Stripe's dashboard, and the machine's time with the true one"
+            );
+        }
+    }
 }
 
 /// Why a webhook is not stored.
@@ -73,27 +122,23 @@ enum Refusal {
     Unavailable,
 }
 
-type Ingest = State<Arc<StripeIngest>>;
+type Ingest = State<Arc<Shared>>;
 
-async fn receive_default(State(ingest): Ingest, headers: HeaderMap, body: Body) -> Response {
-    answer(&ingest, DEFAULT_ORGANIZATION, &headers, body).await
+async fn receive_default(State(shared): Ingest, headers: HeaderMap, body: Body) -> Response {
+    answer(&shared, DEFAULT_ORGANIZATION, &headers, body).await
 }
 
 async fn receive_for(
-    State(ingest): Ingest,
+    State(shared): Ingest,
     Path(organization): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    answer(&ingest, &organization, &headers, body).await
+    answer(&shared, &organization, &headers, body).await
 }
 
-async fn answer(
-    ingest: &StripeIngest,
-    organization: &str,
-    headers: &HeaderMap,
-    body: Body,
-) -> Response {
+async fn answer(shared: &Shared, organization: &str, headers: &HeaderMap, body: Body) -> Response {
+    let ingest = &shared.ingest;
     let started = Instant::now();
     let received = receive(ingest, organization, headers, body).await;
     metrics::histogram!("memberd_stripe_webhook_duration_seconds").record(started.elapsed());
@@ -114,8 +159,7 @@ async fn answer(
             Json(serde_json::json!({ "received": true, "outcome": outcome })).into_response()
         }
         Err(refusal) => {
-            // Neither the path's organization nor the reason: anybody can send anything.
-            debug!(outcome, "stripe webhook refused");
+            shared.complain(outcome, now);
             refusal.into_response()
         }
     }
@@ -136,7 +180,19 @@ async fn receive(
     let now = ingest.env.now();
     verify(one(headers)?, &body, secrets, now, ingest.tolerance).map_err(Refusal::Signature)?;
     let text = str::from_utf8(&body).map_err(|_| Refusal::Malformed("not UTF-8".to_owned()))?;
-    match sync::receive(&ingest.env, organization, text).await {
+    let Ok(stored) = timeout(
+        STORE_TIMEOUT,
+        sync::receive(&ingest.env, organization, text),
+    )
+    .await
+    else {
+        warn!(
+            organization,
+            "a stripe webhook could not be stored within {STORE_TIMEOUT:?}"
+        );
+        return Err(Refusal::Unavailable);
+    };
+    match stored {
         Ok(received) => {
             record_lag(text, now);
             Ok(received)

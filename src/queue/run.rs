@@ -5,7 +5,6 @@ use std::{any::Any, sync::Arc, time::Duration};
 use apalis::prelude::Data;
 use memberd_jobs::kernel::{
     Chance, Context, JobDef, JobError, JobResult, Registry, Retry, Timestamp,
-    db::Error,
     limits::RETRY_PAUSE_MAX,
     queue::{Claimed, Outcome},
 };
@@ -172,11 +171,7 @@ fn decide(cx: &Context, retry: Retry, end: End, reason: Option<Reason>) -> Optio
         (End::Returned(Err(JobError::Fail(error))), _) => Some(Outcome::Discarded {
             error: format!("{error:#}"),
         }),
-        (End::Returned(Err(JobError::Retry(error) | JobError::RetryAfter(_, error))), _)
-            if is_lost(&error) =>
-        {
-            None
-        }
+        (End::Returned(Err(error)), _) if error.is_lease_lost() => None,
         (End::Returned(Err(_)), Some(Reason::Request)) => Some(Outcome::Cancelled {
             error: "cancelled on request".to_owned(),
         }),
@@ -225,13 +220,6 @@ fn again(
         due_at: now.plus(pause.min(RETRY_PAUSE_MAX)),
         error,
     }
-}
-
-/// Whether a run failed because its job belongs to another process by now.
-fn is_lost(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| matches!(cause.downcast_ref::<Error>(), Some(Error::LeaseLost)))
 }
 
 /// One line for each run, at the one place where its error is handled.

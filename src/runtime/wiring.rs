@@ -57,7 +57,7 @@ pub async fn env_or_empty(config: &Config) -> anyhow::Result<Env> {
 }
 
 /// SQLite's file; `None` on PostgreSQL and in memory.
-fn sqlite_file(config: &Config) -> Option<PathBuf> {
+pub fn sqlite_file(config: &Config) -> Option<PathBuf> {
     let path = config
         .database
         .url

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use memberd_jobs::{
     access::{self, NewKey, Scopes},
     kernel::{Clock, Env, SystemClock},
-    testing::{Engine, TestDb},
+    testing::{Engine, Server, TestDb},
 };
 use memberd_sandbox::{CancellationToken, Options, serve};
 use serde_json::{Value, json};
@@ -49,9 +49,17 @@ impl World {
         Self::new(Engine::Postgres).await
     }
 
+    /// With a database of a server that the test may stop.
+    pub(crate) async fn on(server: &Server) -> Self {
+        Self::around(TestDb::on(server).await).await
+    }
+
     /// With either.
     pub(crate) async fn new(engine: Engine) -> Self {
-        let mut db = TestDb::new(engine).await;
+        Self::around(TestDb::new(engine).await).await
+    }
+
+    async fn around(mut db: TestDb) -> Self {
         // The daemon lives in real time, so whatever is made in its database beforehand does too.
         db.env.clock = Arc::new(SystemClock) as Arc<dyn Clock>;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -56,6 +56,17 @@ const POSTGRES_BUSY: [&str; 3] = ["40001", "40P01", "55P03"];
 /// PostgreSQL: classes for connection failures, shutdown, and resources (disk full, too many connections).
 const POSTGRES_AWAY: [&str; 3] = ["08", "57P", "53"];
 
+impl Error {
+    /// Why the database at `place`, which never holds a password, cannot be opened.
+    pub(super) fn at(self, place: &str) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(format!("{place}: {why}")),
+            Self::Other(error) => Self::Unavailable(format!("{place}: {error}")),
+            other => other,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {

@@ -71,12 +71,16 @@ async fn open_sqlite(options: &Options) -> Result<Engine> {
     if !options.url.contains(":memory:") {
         make_private(file.get_filename());
     }
-    let write = WriteQueue::open(file.clone()).await?;
+    let place = file.get_filename().display().to_string();
+    let write = WriteQueue::open(file.clone())
+        .await
+        .map_err(|error| error.at(&place))?;
     let read = SqlitePoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(POOL_ACQUIRE_TIMEOUT)
         .connect_with(file.pragma("query_only", "ON"))
-        .await?;
+        .await
+        .map_err(|error| Error::from(error).at(&place))?;
     Ok(Engine::Sqlite { write, read })
 }
 
@@ -104,10 +108,12 @@ async fn open_postgres(options: &Options) -> Result<Engine> {
             ),
         ])
         .statement_cache_capacity(STATEMENT_CACHE);
+    let place = format!("PostgreSQL at {}:{}", server.get_host(), server.get_port());
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(POOL_ACQUIRE_TIMEOUT)
         .connect_with(server)
-        .await?;
+        .await
+        .map_err(|error| Error::from(error).at(&place))?;
     Ok(Engine::Postgres(pool))
 }

@@ -1,5 +1,7 @@
 //! The table `stripe_events`.
 
+use std::collections::BTreeSet;
+
 use super::super::{Received, Source, model::EventFacts};
 use crate::{
     args,
@@ -15,6 +17,11 @@ const INSERT: Sql = Sql::both(
         created_at, received_at, source, state, body)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
      ON CONFLICT (organization_id, id) DO NOTHING",
+);
+const KNOWN: Sql = Sql::split(
+    "SELECT id FROM stripe_events WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
+    "SELECT id FROM stripe_events
+     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const NEW_OF_OBJECT: Sql = Sql::both(
     "SELECT id FROM stripe_events
@@ -65,6 +72,13 @@ pub async fn insert(
         body
     ];
     Ok(tx.execute(INSERT, row).await? == 1)
+}
+
+/// Those of `ids` that are stored.
+pub async fn known(db: &Db, organization: &str, ids: &[&str]) -> Result<BTreeSet<String>> {
+    let ids = serde_json::Value::from(ids).to_string();
+    let rows: Vec<(String,)> = db.all(KNOWN, args![organization, ids]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
 /// The events about an object that nobody has acted on.

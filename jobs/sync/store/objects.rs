@@ -83,11 +83,27 @@ const LIVING: Sql = Sql::both(
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND id > $5
      ORDER BY id LIMIT $6",
 );
+/// Three looks into the primary key, however many rows there are.
+const OF_ANOTHER: Sql = Sql::both(
+    "SELECT account, livemode FROM (
+        SELECT account, livemode FROM stripe_objects WHERE organization_id = $1 AND account < $2 LIMIT 1) AS below
+     UNION ALL SELECT account, livemode FROM (
+        SELECT account, livemode FROM stripe_objects WHERE organization_id = $1 AND account > $2 LIMIT 1) AS above
+     UNION ALL SELECT account, livemode FROM (
+        SELECT account, livemode FROM stripe_objects
+        WHERE organization_id = $1 AND account = $2 AND livemode = $3 LIMIT 1) AS other_mode",
+);
 const UNSEEN: Sql = Sql::both(
     "SELECT id FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND updated_at < $5
      ORDER BY as_of, id LIMIT $6",
 );
+
+/// Account and mode of an object of this organization that is of another account or mode.
+pub async fn of_another(db: &Db, scope: &Scope<'_>) -> Result<Option<(String, bool)>> {
+    let stripe = scope.stripe;
+    db.optional(OF_ANOTHER, args![scope.organization, &stripe.account, !stripe.livemode]).await
+}
 
 /// Stores the truth of an object; answers whether it was newer than what was known.
 pub async fn store(tx: &mut Tx, now: Timestamp, scope: &Scope<'_>, truth: &Truth<'_>) -> Result<bool> {

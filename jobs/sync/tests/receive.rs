@@ -7,9 +7,10 @@ use crate::{
     both,
     kernel::{
         db::Sql,
+        outbox::NewJob,
         ports::{ObjectType, StripeError},
     },
-    sync::{ReceiveError, Received, receive as receive_event, replay, store::events},
+    sync::{FetchObject, ReceiveError, Received, receive as receive_event, replay, store::events},
     testing::TestDb,
 };
 
@@ -149,7 +150,8 @@ both! {
     }
 
     async fn what_is_no_event_is_refused_and_not_stored(db: TestDb) {
-        for body in ["", "{", "[]", "{}", r#"{"id":"evt_1"}"#, r#"{"id":"","type":"a","created":1}"#] {
+        for body in ["", "{", "[]", "{}", r#"{"id":"evt_1"}"#, r#"{"id":"","type":"a","created":1}"#,
+            r#"{"id":"evt_1","type":"a","created":-1}"#, r#"{"id":"evt_1","type":"a","created":300000000000}"#] {
             let refused = receive_event(&db.env, "default", body).await;
             assert!(matches!(refused, Err(ReceiveError::Malformed(_))), "{body}");
         }
@@ -173,6 +175,25 @@ both! {
         assert_eq!(replay(&db.env, "default", "evt_none").await.unwrap(), None);
         db.drain(&registry()).await;
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+    }
+
+    async fn an_outage_longer_than_all_attempts_is_written_on_the_event(db: TestDb) {
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        let mut discarded = 0;
+        while discarded == 0 {
+            assert_eq!(db.count("stripe_events WHERE state = 'new'").await, 1);
+            db.stripe.fail_next(StripeError::Unavailable("connection refused".to_owned()));
+            discarded = db.drain_allowing_failures(&registry()).await.discarded;
+            db.advance(std::time::Duration::from_hours(8));
+        }
+        assert_eq!(db.count("stripe_events WHERE state = 'failed' AND error LIKE '%refused%'").await, 1);
+    }
+
+    async fn what_names_no_object_is_discarded_at_once(db: TestDb) {
+        let job = FetchObject { object_type: "customer".to_owned(), id: String::new() };
+        db.enqueue(NewJob::of("default", &job).unwrap()).await;
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!((drained.discarded, db.stripe.calls().len()), (1, 0), "{:?}", drained.errors);
     }
 
     async fn an_outage_of_stripe_only_delays(db: TestDb) {

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::{customer, event, members, price, product, receive, registry, subscription};
 use crate::{
     both,
-    kernel::{Job, outbox::NewJob, ports::{ObjectType, Organization, StripeError}},
+    kernel::{Job, db::Sql, outbox::NewJob, ports::{ObjectType, Organization, StripeError}},
     sync::{
-        BackfillObjects, PollEvents, ReconcileObjects, diff,
+        BackfillObjects, PollEvents, ReconcileObjects, diff, other_account,
         store::{cursors::{self, Cursor}, objects::{self, Scope}},
     },
     testing::TestDb,
@@ -18,6 +18,10 @@ use crate::{
 async fn enqueue<J: Job>(db: &TestDb, job: &J) {
     db.enqueue(NewJob::of("default", job).unwrap()).await;
 }
+
+const LAST_POLL: Sql = Sql::both(
+    "SELECT report FROM jobs_done WHERE kind = 'sync.poll_events' ORDER BY finished_at DESC LIMIT 1",
+);
 
 fn refused(code: &str) -> StripeError {
     let (code, message) = (code.to_owned(), "no".to_owned());
@@ -33,7 +37,57 @@ fn fill(db: &TestDb, count: usize) {
     }
 }
 
+fn in_mode(db: TestDb, account: &str, livemode: bool) -> TestDb {
+    let account = account.to_owned();
+    db.with_settings(|settings| {
+        let organization = settings.organizations.get_mut("default").unwrap();
+        (organization.account, organization.livemode) = (account, livemode);
+    })
+}
+
 both! {
+    async fn a_poll_asks_for_nothing_twice_and_writes_nothing_that_is_known(db: TestDb) {
+        for number in 0..5 {
+            let (id, customer) = (format!("evt_{number}"), customer(&format!("cus_{number}")));
+            db.stripe.put(&customer);
+            let mut event = event(&id, "customer.created", &customer);
+            event["created"] = json!(db.now().seconds() - 60);
+            db.stripe.put_event(&event);
+            if number < 3 {
+                receive(&db, &event).await;
+            }
+        }
+        for new in [2, 0] {
+            enqueue(&db, &PollEvents::default()).await;
+            db.drain(&registry()).await;
+            let reports: Vec<(String,)> = db.rows(LAST_POLL, &[]).await;
+            assert_eq!(reports[0].0, format!(r#"{{"events":5,"new":{new}}}"#));
+            db.advance(Duration::from_mins(1));
+        }
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 5);
+    }
+
+    async fn a_job_walks_no_other_organization_than_its_own(db: TestDb) {
+        fill(&db, 1);
+        enqueue(&db, &ReconcileObjects { organization: Some("other".to_owned()) }).await;
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!((drained.discarded, db.stripe.calls().len()), (1, 0), "{:?}", drained.errors);
+    }
+
+    async fn a_mirror_of_another_account_or_mode_is_noticed(db: TestDb) {
+        let mut db = in_mode(db, "acct_b", false);
+        assert_eq!(other_account(&db.env).await.unwrap(), None);
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        assert_eq!(other_account(&db.env).await.unwrap(), None);
+        for (account, livemode) in [("acct_a", false), ("acct_c", false), ("acct_b", true), ("", false)] {
+            db = in_mode(db, account, livemode);
+            let text = other_account(&db.env).await.unwrap().unwrap().to_string();
+            assert!(text.starts_with("the database mirrors acct_b in test mode for organization `default`"), "{text}");
+        }
+    }
+
     async fn a_backfill_fills_an_empty_mirror(db: TestDb) {
         fill(&db, 25);
         db.stripe.set_page(10);

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use memberd_jobs::kernel::{Env, queue::admin};
+use serde_json::json;
 
 use crate::{
-    commands::{Failure, Outcome, print},
+    cli::Global,
+    commands::{Failure, Outcome, output},
     config::parse_duration,
 };
 
@@ -27,12 +29,12 @@ pub(super) struct Args {
 ///
 /// # Errors
 /// When the time is up; the text says what is left.
-pub(super) async fn run(env: &Env, args: &Args) -> Outcome {
+pub(super) async fn run(env: &Env, global: &Global, args: &Args) -> Outcome {
     let give_up = tokio::time::Instant::now() + args.timeout;
     loop {
         let left = admin::unfinished(&env.db, env.now()).await?;
         if left == 0 {
-            return print("nothing is left to run");
+            return output::one(global, "nothing is left to run", &json!({ "left": 0 }));
         }
         if tokio::time::Instant::now() >= give_up {
             let text =
