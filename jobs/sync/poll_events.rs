@@ -124,7 +124,11 @@ async fn receive_unknown(
     Ok(new)
 }
 
+/// Reads no more of the event than its id.
 fn id_of(body: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(body).ok()?;
-    Some(value.get("id")?.as_str()?.to_owned())
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    serde_json::from_str::<Named>(body).ok().map(|named| named.id)
 }
