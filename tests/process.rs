@@ -3,10 +3,11 @@
 use std::{
     net::TcpListener,
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
+use memberd_jobs::testing::signal;
 use tempfile::TempDir;
 
 /// How long the daemon may take to start or to stop on a busy machine.
@@ -67,12 +68,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn terminate(child: &Child) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").arg(&id).status().unwrap();
-    assert!(sent.success());
-}
-
 async fn execute(file: &Path, sql: &'static str) {
     use sqlx::Connection as _;
     let url = format!("sqlite:{}", file.display());
@@ -91,7 +86,7 @@ fn a_daemon_becomes_ready_and_ends_with_0_on_sigterm() {
     until("the daemon is ready", || {
         home.run(&["healthcheck"]).status.success()
     });
-    terminate(&daemon);
+    signal("TERM", daemon.id());
     let mut ended = None;
     until("the daemon ends", || {
         ended = daemon.try_wait().unwrap();
@@ -173,7 +168,7 @@ fn a_second_daemon_on_one_file_is_refused() {
     );
     // Commands work beside it.
     assert!(home.run(&["jobs", "list"]).status.success());
-    terminate(&first);
+    signal("TERM", first.id());
     assert_eq!(first.wait().unwrap().code(), Some(0));
 }
 

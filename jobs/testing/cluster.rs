@@ -19,6 +19,8 @@ use std::{
 use sqlx::{Connection, PgConnection};
 use tokio::{sync::OnceCell, time::Instant};
 
+use super::signal;
+
 /// The variable with the admin URL of a server to use instead of an own one.
 const SERVER: &str = "MEMBERD_TEST_POSTGRES";
 /// How long a server may take to start on a busy machine.
@@ -134,13 +136,7 @@ impl Server {
         let Some(mut process) = self.process.take() else {
             return;
         };
-        let killed = Command::new("kill")
-            .args(["-QUIT", &process.id().to_string()])
-            .status();
-        assert!(
-            killed.is_ok_and(|status| status.success()),
-            "PostgreSQL could not be stopped"
-        );
+        signal("QUIT", process.id());
         process
             .wait()
             .unwrap_or_else(|error| panic!("waiting for PostgreSQL's end: {error}"));

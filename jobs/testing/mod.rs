@@ -8,11 +8,13 @@ mod cluster;
 mod db;
 mod drain;
 mod postgres;
+mod signal;
 mod stripe;
 
 pub use cluster::Server;
 pub use db::{Engine, START, TestDb};
 pub use drain::Drained;
+pub use signal::signal;
 pub use stripe::{Call, FakeStripe};
 
 /// Makes each test run on SQLite and on PostgreSQL, as `name::sqlite` and `name::postgres`.

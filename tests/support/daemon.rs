@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use memberd_jobs::testing::signal;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -191,7 +192,7 @@ impl Daemon {
 
     /// Tells it to end (SIGTERM) and does not wait.
     pub(crate) fn terminate(&self) {
-        self.signal("-TERM");
+        signal("TERM", self.pid());
     }
 
     /// Tells it to end and waits; it must end in order.
@@ -225,18 +226,12 @@ impl Daemon {
 
     /// Stops it in the middle of whatever it does (SIGSTOP).
     pub(crate) fn pause(&self) {
-        self.signal("-STOP");
+        signal("STOP", self.pid());
     }
 
     /// Lets it go on (SIGCONT).
     pub(crate) fn resume(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.pid().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
-        assert!(sent.success(), "kill {signal} {pid}: {sent}");
+        signal("CONT", self.pid());
     }
 
     /// A URL of it.
