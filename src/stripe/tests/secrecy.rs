@@ -37,7 +37,11 @@ async fn no_key_no_body_and_no_address_is_told() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(log.clone())
         .finish();
+    // While there is one subscriber only, a callsite that the thread of another test reaches first asks that thread's
+    // own, which is none, and stays silent for everybody.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::callsite::rebuild_interest_cache();
     let refusal = format!(
         r#"{{"error":{{"code":"zoe@example.com","message":"key {KEY} of zoe@example.com is wrong"}}}}"#
     );
