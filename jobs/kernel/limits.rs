@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Jobs claimed or acknowledged in one transaction. Larger batches stop paying on both databases.
-pub const ROUND_JOBS_MAX: usize = 300;
+pub const ROUND_JOBS_MAX: usize = 1_000;
 
 /// Jobs enqueued by one statement; more are split.
 pub const ENQUEUE_BATCH_MAX: usize = 5_000;
@@ -42,6 +42,9 @@ pub const IDLE_TRANSACTION_MAX: Duration = Duration::from_secs(5);
 
 /// How long a caller waits for a pooled connection.
 pub const POOL_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A pooled connection that was used less than this ago is taken without asking whether it still lives.
+pub const POOL_TRUST: Duration = Duration::from_secs(1);
 
 /// Prepared statements kept per connection: about twice the number of statements memberd has.
 pub const STATEMENT_CACHE: usize = 512;

@@ -99,8 +99,8 @@ async fn start(folder: &Path, owner: u32) -> String {
 /// A server of one test, which may be stopped and started again.
 #[derive(Debug)]
 pub struct Server {
-    /// The admin URL.
-    pub(super) url: String,
+    url: String,
+    settings: &'static [&'static str],
     folder: PathBuf,
     user: Unprivileged,
     port: u16,
@@ -112,8 +112,18 @@ pub struct Server {
 const STOPPABLE: [&str; 1] = ["synchronous_commit=on"];
 
 impl Server {
-    /// Starts one.
+    /// Starts one for a test.
     pub async fn start() -> Self {
+        Self::start_with(&STOPPABLE).await
+    }
+
+    /// The admin URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Starts one with these settings (`name=value`) instead of those that make tests fast.
+    pub async fn start_with(settings: &'static [&'static str]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("memberd-test-pg-own-")
             .tempdir()
@@ -121,9 +131,10 @@ impl Server {
             .keep();
         watch(&folder, process::id());
         let (user, tools) = init(&folder);
-        let (url, (port, process)) = serve_anywhere(&user, &tools, &folder, &STOPPABLE).await;
+        let (url, (port, process)) = serve_anywhere(&user, &tools, &folder, settings).await;
         Self {
             url,
+            settings,
             folder,
             user,
             port,
@@ -144,7 +155,7 @@ impl Server {
 
     /// Starts it again on its port.
     pub async fn start_again(&mut self) {
-        let started = serve(&self.user, &tools(), &self.folder, self.port, &STOPPABLE).await;
+        let started = serve(&self.user, &tools(), &self.folder, self.port, self.settings).await;
         let (_, process) = started.unwrap_or_else(|| panic!("PostgreSQL did not start again"));
         self.process = Some(process);
     }

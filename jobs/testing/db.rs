@@ -19,7 +19,7 @@ use crate::{
     args,
     kernel::{
         Chance, Clock, Env, Settings, TestClock, Timestamp,
-        db::{Db, Options, Record, Sql},
+        db::{Db, Options, Plans, Record, Sql},
         outbox::{self, Enqueued, NewJob},
         ports::Organization,
     },
@@ -84,7 +84,7 @@ impl TestDb {
 
     /// On a PostgreSQL server of the test's own.
     pub async fn on(server: &Server) -> Self {
-        let home = Home::Postgres(postgres::create_on(&server.url).await);
+        let home = Home::Postgres(postgres::create_on(server.url()).await);
         Self::in_home(home).await.with_schema().await
     }
 
@@ -273,6 +273,7 @@ async fn open(url: &str) -> Db {
         url: url.to_owned(),
         max_connections: CONNECTIONS,
         statement_timeout: Duration::from_mins(1),
+        plans: Plans::Free,
     };
     Db::open(&options)
         .await

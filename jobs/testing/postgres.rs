@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::OnceCell;
 
 use super::cluster;
-use crate::kernel::db::{Db, Options};
+use crate::kernel::db::{Db, Options, Plans};
 
 /// Key of the advisory lock under which the template database is made.
 const TEMPLATE_LOCK: i64 = 0x6d65_6d62_6572_6400;
@@ -135,6 +135,7 @@ async fn open(url: &str) -> Db {
         url: url.to_owned(),
         max_connections: 1,
         statement_timeout: Duration::from_mins(1),
+        plans: Plans::Free,
     };
     Db::open(&options)
         .await

@@ -6,7 +6,7 @@ use memberd_jobs::{
     args,
     kernel::{
         Clock as _, SystemClock,
-        db::{Db, Options, Sql},
+        db::{Db, Options, Plans, Sql},
     },
 };
 
@@ -30,6 +30,7 @@ pub(crate) async fn open(url: &str) -> Db {
         url: url.to_owned(),
         max_connections: 2,
         statement_timeout: Duration::from_secs(30),
+        plans: Plans::Free,
     };
     Db::open(&options).await.unwrap()
 }

@@ -21,7 +21,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 pub use error::Error;
 pub use migrate::{MigrationState, Pending};
-pub use open::Options;
+pub use open::{Options, Plans};
 pub use sql::{Arg, Record, Sql};
 use sql::{NOTHING, postgres_arguments, sqlite_arguments};
 use sqlx::{PgPool, SqlitePool, postgres::Postgres};
@@ -118,6 +118,18 @@ impl Db {
         self.optional(sql, args)
             .await?
             .ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    /// A transaction in one trip: one statement on PostgreSQL, one or several on SQLite. Answers the rows of all of them.
+    /// Nobody is woken, see [`Db::wakes`].
+    pub async fn alone<T: Record>(&self, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<T>> {
+        match &self.engine {
+            Engine::Postgres(_) => self.all(sql, args).await,
+            Engine::Sqlite { write, .. } => {
+                let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
+                write.alone(sql.sqlite, bound).await
+            }
+        }
     }
 
     /// Proves that the database takes writes: gets the write lock, changes nothing, commits.

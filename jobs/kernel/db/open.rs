@@ -6,6 +6,7 @@ use std::{
 };
 
 use sqlx::{
+    Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -13,7 +14,10 @@ use sqlx::{
 use super::{Db, Engine, Error, Result, Wakes, writer::WriteQueue};
 use crate::kernel::{
     clock::millis,
-    limits::{IDLE_TRANSACTION_MAX, POOL_ACQUIRE_TIMEOUT, SQLITE_BUSY_TIMEOUT, STATEMENT_CACHE},
+    limits::{
+        IDLE_TRANSACTION_MAX, POOL_ACQUIRE_TIMEOUT, POOL_TRUST, SQLITE_BUSY_TIMEOUT,
+        STATEMENT_CACHE,
+    },
 };
 
 /// How to open the database.
@@ -25,6 +29,34 @@ pub struct Options {
     pub max_connections: u32,
     /// Longest statement on PostgreSQL.
     pub statement_timeout: Duration,
+    /// What the connections are for.
+    pub plans: Plans,
+}
+
+/// How PostgreSQL plans the statements of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plans {
+    /// As it thinks best.
+    #[default]
+    Free,
+    /// Always by the indexes and never anew. For the queue's rounds: they find a handful of rows in a table whose size
+    /// changes faster than its statistics, and one plan that joins them with a scan of the table costs most of the speed.
+    Indexed,
+}
+
+impl Plans {
+    const fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Free => &[],
+            Self::Indexed => &[
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+                ("jit", "off"),
+            ],
+        }
+    }
 }
 
 impl Db {
@@ -67,6 +99,7 @@ async fn open_sqlite(options: &Options) -> Result<Engine> {
         .busy_timeout(SQLITE_BUSY_TIMEOUT)
         // Deleted rows are overwritten: an erased member must not remain in the file.
         .pragma("secure_delete", "ON")
+        .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(STATEMENT_CACHE);
     if !options.url.contains(":memory:") {
         make_private(file.get_filename());
@@ -107,10 +140,21 @@ async fn open_postgres(options: &Options) -> Result<Engine> {
                 millis(IDLE_TRANSACTION_MAX).to_string(),
             ),
         ])
+        .options(options.plans.settings().iter().copied())
         .statement_cache_capacity(STATEMENT_CACHE);
     let place = format!("PostgreSQL at {}:{}", server.get_host(), server.get_port());
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
+        // A connection that was used a moment ago is not asked whether it lives: that would cost a trip each time.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for >= POOL_TRUST {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .acquire_timeout(POOL_ACQUIRE_TIMEOUT)
         .connect_with(server)
         .await

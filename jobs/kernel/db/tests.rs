@@ -19,6 +19,13 @@ use crate::{
 
 pub(super) const NEW: Sql =
     Sql::both("INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($1, $2, 0)");
+/// Two rows in one trip.
+const NEW_TWO: Sql = Sql::split(
+    "INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($1, $3, 0);
+     INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($2, $3, 0) RETURNING unique_key",
+    "WITH one AS (INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($1, $3, 0))
+     INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($2, $3, 0) RETURNING unique_key",
+);
 const LAST: Sql = Sql::both("SELECT unique_key FROM job_windows ORDER BY unique_key");
 /// No step here takes long; what hangs fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -88,6 +95,41 @@ both! {
             whole += i64::from(told);
         }
         assert!((1..40).contains(&whole), "some were cancelled and some were not: {whole}");
+    }
+
+    async fn a_trip_cancelled_at_any_point_leaves_all_or_nothing_and_blocks_nobody(db: TestDb) {
+        let mut whole = 0;
+        for polls in 0..40 {
+            let (one, two) = (format!("{polls}-1"), format!("{polls}-2"));
+            // Every second time somebody else has a transaction open, whose group it joins.
+            let crowded = polls % 2 == 1;
+            let other = async {
+                if crowded {
+                    insert(&db.db, &format!("{polls}-other")).await.unwrap();
+                }
+            };
+            let work = async {
+                db.db.alone::<(String,)>(NEW_TWO, args![&one, &two, "a"]).await.unwrap();
+            };
+            let ((), told) = tokio::join!(other, cancel_after(polls, work));
+            let told = told.is_some();
+            let next = format!("{polls}-next");
+            timeout(PATIENCE, insert(&db.db, &next)).await.expect("nobody waits").unwrap();
+            let left = db.count(&format!("job_windows WHERE unique_key IN ('{one}', '{two}')")).await;
+            assert!(left == 2 || (left == 0 && !told), "{left} rows after {polls} polls, told {told}");
+            assert_eq!(db.count(&format!("job_windows WHERE unique_key = '{polls}-other'")).await, i64::from(crowded));
+            whole += i64::from(told);
+        }
+        assert!((1..40).contains(&whole), "some were cancelled and some were not: {whole}");
+    }
+
+    async fn a_trip_that_fails_half_way_leaves_nothing(db: TestDb) {
+        insert(&db.db, "two").await.unwrap();
+        let failed = db.db.alone::<(String,)>(NEW_TWO, args!["one", "two", "a"]).await;
+        assert!(matches!(failed, Err(Error::Conflict(_))), "{failed:?}");
+        assert_eq!(db.count("job_windows").await, 1);
+        db.db.alone::<(String,)>(NEW_TWO, args!["one", "three", "a"]).await.unwrap();
+        assert_eq!(db.count("job_windows").await, 3);
     }
 
     async fn a_cancelled_transaction_frees_the_lock_without_a_next_one(db: TestDb) {

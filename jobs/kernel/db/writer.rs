@@ -8,12 +8,18 @@
 //! which queues behind everybody who is waiting by then. So a lone transaction commits at once, a crowd commits together,
 //! and nothing has to be tuned.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection as _, SqliteConnection,
+    sqlite::{SqliteArguments, SqliteConnectOptions},
+};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
-use super::error::Error;
+use super::{error::Error, sql::Record};
 
 type Outcome = Result<(), Error>;
 
@@ -39,8 +45,26 @@ pub(super) struct Writer {
 #[derive(Clone, Debug)]
 pub(super) struct WriteQueue {
     writer: Arc<Mutex<Writer>>,
+    /// How many wait for the writer.
+    crowd: Arc<AtomicUsize>,
     /// Rings for the committer, which ends when the last handle is gone.
     committer: mpsc::Sender<()>,
+}
+
+/// One who waits for the writer, and is counted as long as she does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn among(crowd: &'a AtomicUsize) -> Self {
+        crowd.fetch_add(1, Ordering::Relaxed);
+        Self(crowd)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One transaction: a savepoint within the group.
@@ -53,7 +77,7 @@ pub(super) struct SqliteTx {
 impl WriteQueue {
     /// Opens the write connection and starts the committer.
     pub(super) async fn open(options: SqliteConnectOptions) -> Result<Self, Error> {
-        let connection = SqliteConnection::connect_with(&options).await?;
+        let connection = connect(&options).await?;
         let writer = Arc::new(Mutex::new(Writer {
             options,
             connection: Some(connection),
@@ -70,7 +94,12 @@ impl WriteQueue {
             reason = "it ends with the last handle, not at shutdown"
         )]
         tokio::spawn(task);
-        Ok(Self { writer, committer })
+        let crowd = Arc::default();
+        Ok(Self {
+            writer,
+            crowd,
+            committer,
+        })
     }
 
     /// A connection of its own, for migrations.
@@ -79,14 +108,53 @@ impl WriteQueue {
         Ok(SqliteConnection::connect_with(&options).await?)
     }
 
-    /// Waits for the writer and opens a savepoint.
-    pub(super) async fn begin(&self) -> Result<SqliteTx, Error> {
+    /// Waits for the writer. The caller may be cancelled at any later step: then the result is dropped and the committer
+    /// tidies up.
+    async fn enter(&self) -> SqliteTx {
+        let waiting = Waiting::among(&self.crowd);
         let writer = Arc::clone(&self.writer).lock_owned().await;
-        // The caller may be cancelled at any of the steps below: then this is dropped and the committer tidies up.
-        let mut tx = SqliteTx {
+        drop(waiting);
+        SqliteTx {
             writer: Some(writer),
             committer: self.committer.clone(),
-        };
+        }
+    }
+
+    /// Runs statements as one transaction in one trip to the connection's thread. Whoever finds the writer free and nobody
+    /// behind her commits in the same trip; else the transaction joins the group like any other.
+    pub(super) async fn alone<T: Record>(
+        &self,
+        body: &'static str,
+        args: SqliteArguments,
+    ) -> Result<Vec<T>, Error> {
+        let mut tx = self.enter().await;
+        let writer = tx.writer_mut();
+        writer.clean().await;
+        writer.undo().await;
+        let alone = !writer.open && self.crowd.load(Ordering::Relaxed) == 0;
+        if alone {
+            // As long as this is set, whatever the connection has open is rolled back by the next who comes.
+            writer.begun = true;
+            let text = format!("BEGIN IMMEDIATE; {body}; COMMIT");
+            let rows = writer.fetch(text, args).await?;
+            writer.begun = false;
+            return Ok(rows);
+        }
+        writer.start().await?;
+        writer.abandoned = true;
+        let text = format!("SAVEPOINT member; {body}; RELEASE member");
+        let rows = writer.fetch(text, args).await;
+        if let Err(error) = &rows {
+            tx.failed(error);
+        }
+        let rows = rows?;
+        tx.released().await?;
+        Ok(rows)
+    }
+
+    /// Waits for the writer and opens a savepoint.
+    pub(super) async fn begin(&self) -> Result<SqliteTx, Error> {
+        let mut tx = self.enter().await;
         let writer = tx.writer_mut();
         writer.clean().await;
         writer.start().await?;
@@ -96,10 +164,19 @@ impl WriteQueue {
     }
 }
 
+/// Where the parts of a round of the queue hand rows to each other.
+const SCRATCH: &str = "CREATE TEMP TABLE round (ended INTEGER, id TEXT)";
+
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
+    let mut connection = SqliteConnection::connect_with(options).await?;
+    sqlx::query(SCRATCH).execute(&mut connection).await?;
+    Ok(connection)
+}
+
 impl Writer {
     async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
         if self.connection.is_none() {
-            self.connection = Some(SqliteConnection::connect_with(&self.options).await?);
+            self.connection = Some(connect(&self.options).await?);
         }
         self.connection
             .as_mut()
@@ -109,6 +186,15 @@ impl Writer {
     async fn execute(&mut self, sql: &'static str) -> Result<(), Error> {
         sqlx::query(sql).execute(self.connection().await?).await?;
         Ok(())
+    }
+
+    async fn fetch<T: Record>(
+        &mut self,
+        text: String,
+        args: SqliteArguments,
+    ) -> Result<Vec<T>, Error> {
+        let query = sqlx::query_as_with(AssertSqlSafe(text), args);
+        Ok(query.fetch_all(self.connection().await?).await?)
     }
 
     /// Undoes what a dropped transaction left.
@@ -213,6 +299,12 @@ impl SqliteTx {
             return Err(error.clone());
         }
         writer.execute("RELEASE member").await?;
+        self.released().await
+    }
+
+    /// The savepoint is released: waits until its group is durable.
+    async fn released(mut self) -> Result<(), Error> {
+        let writer = self.writer_mut();
         writer.abandoned = false;
         let (told, committed) = oneshot::channel();
         writer.waiting.push(told);

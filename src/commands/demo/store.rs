@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{anyhow, bail};
-use memberd_jobs::kernel::db::{Db, Options};
+use memberd_jobs::kernel::db::{Db, Options, Plans};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 /// Name of the organization `default` of every demo, by which it knows its own databases.
@@ -65,6 +65,7 @@ async fn our_tables(scratch: &Path) -> anyhow::Result<Vec<String>> {
         url: sqlite_url(&file),
         max_connections: 1,
         statement_timeout: TIMEOUT,
+        plans: Plans::Free,
     })
     .await?;
     let state = db.migration_state().await?;
