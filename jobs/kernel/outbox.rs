@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -17,6 +16,12 @@ use super::{
     queue::Queue,
 };
 use crate::args;
+
+mod insert;
+
+use insert::{
+    INSERT, INSERT_UNIQUE_LIVE, INSERT_UNIQUE_WAITING, insert, insert_alike, insert_alike_alone,
+};
 
 /// Jobs that people wait for.
 pub const PRIORITY_HIGH: i64 = -10;
@@ -136,65 +141,6 @@ impl NewJob {
     }
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    id: String,
-    organization_id: &'a str,
-    queue: &'static str,
-    kind: &'static str,
-    args: &'a str,
-    priority: i64,
-    due_at: i64,
-    max_attempts: i64,
-    unique_key: Option<&'a str>,
-    unique_running: bool,
-    exclusive: bool,
-    member_id: Option<&'a str>,
-    schedule: Option<&'a str>,
-}
-
-macro_rules! insert_sql {
-    ($conflict:literal) => {
-        Sql::split(
-            concat!(
-                "INSERT INTO jobs (id, organization_id, queue, kind, args, priority, due_at, max_attempts,
-                   unique_key, unique_running, exclusive, member_id, schedule, created_at)
-                 SELECT value ->> 'id', value ->> 'organization_id', value ->> 'queue', value ->> 'kind',
-                   value ->> 'args', value ->> 'priority', value ->> 'due_at', value ->> 'max_attempts',
-                   value ->> 'unique_key', value ->> 'unique_running', value ->> 'exclusive',
-                   value ->> 'member_id', value ->> 'schedule', $2
-                 FROM json_each($1) WHERE TRUE ",
-                $conflict,
-                " RETURNING id, unique_key"
-            ),
-            concat!(
-                "INSERT INTO jobs (id, organization_id, queue, kind, args, priority, due_at, max_attempts,
-                   unique_key, unique_running, exclusive, member_id, schedule, created_at)
-                 SELECT id, organization_id, queue, kind, args, priority, due_at, max_attempts,
-                   unique_key, unique_running, exclusive, member_id, schedule, $2
-                 FROM jsonb_to_recordset($1::jsonb) AS x (id text, organization_id text, queue text, kind text,
-                   args text, priority bigint, due_at bigint, max_attempts bigint, unique_key text,
-                   unique_running boolean, exclusive boolean, member_id text, schedule text)
-                 ORDER BY unique_key ",
-                $conflict,
-                " RETURNING id, unique_key"
-            ),
-        )
-    };
-}
-
-const INSERT: Sql = insert_sql!("");
-/// Who folds in has all the attempts that a job of its own would have: else a burst during an outage would hasten the
-/// waiting job through its attempts within minutes.
-const INSERT_UNIQUE_WAITING: Sql = insert_sql!(
-    "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND owner IS NULL AND NOT unique_running DO UPDATE
-     SET due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END, attempt = 0"
-);
-const INSERT_UNIQUE_LIVE: Sql = insert_sql!(
-    "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND unique_running DO UPDATE
-     SET due_at = CASE WHEN jobs.owner IS NULL AND excluded.due_at < jobs.due_at
-                       THEN excluded.due_at ELSE jobs.due_at END"
-);
 const TAKE_WINDOW: Sql = Sql::both(
     "INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($1, $2, $3)
      ON CONFLICT (unique_key) DO UPDATE SET job_id = excluded.job_id, until_at = excluded.until_at
@@ -207,6 +153,37 @@ const WINDOW_HOLDER: Sql = Sql::both("SELECT job_id FROM job_windows WHERE uniqu
 pub async fn enqueue(tx: &mut Tx, env: &Env, job: NewJob) -> Result<Enqueued> {
     let mut done = enqueue_many(tx, env, vec![job]).await?;
     done.pop().ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+/// Enqueues one job in a transaction of its own; see [`enqueue_many_alone`].
+pub async fn enqueue_alone(env: &Env, job: NewJob) -> Result<Enqueued> {
+    let mut done = enqueue_many_alone(env, vec![job]).await?;
+    done.pop().ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+/// Enqueues jobs in a transaction of their own, which costs one trip to the database when they are alike and have no
+/// keys. For callers that have nothing else to write.
+pub async fn enqueue_many_alone(env: &Env, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+    let now = env.now();
+    if jobs.len() <= ENQUEUE_BATCH_MAX
+        && let Some(first) = jobs
+            .first()
+            .filter(|_| jobs.iter().all(|job| job.unique == Unique::No))
+    {
+        let id = |_: &NewJob| Enqueued {
+            id: env.chance.id("job", now),
+            folded: false,
+        };
+        let done: Vec<Enqueued> = jobs.iter().map(id).collect();
+        if insert_alike_alone(&env.db, &jobs, &done, now).await? {
+            env.db.wakes().ring(&[first.queue].into());
+            return Ok(done);
+        }
+    }
+    let mut tx = env.db.begin().await?;
+    let done = enqueue_many(&mut tx, env, jobs).await?;
+    tx.commit().await?;
+    Ok(done)
 }
 
 /// Enqueues many jobs with one statement for each sort of uniqueness; the answers are in the order of `jobs`.
@@ -256,6 +233,9 @@ async fn enqueue_batch(tx: &mut Tx, env: &Env, jobs: &[NewJob]) -> Result<Vec<En
         groups[group].push(at);
         tx.wake(job.queue);
     }
+    if insert_alike(tx, jobs, &groups[0], &done, now).await? {
+        groups[0].clear();
+    }
     for (group, sql) in [INSERT, INSERT_UNIQUE_WAITING, INSERT_UNIQUE_LIVE]
         .into_iter()
         .enumerate()
@@ -272,61 +252,6 @@ async fn enqueue_batch(tx: &mut Tx, env: &Env, jobs: &[NewJob]) -> Result<Vec<En
         }
     }
     Ok(done)
-}
-
-async fn insert(
-    tx: &mut Tx,
-    sql: Sql,
-    jobs: &[NewJob],
-    group: &[usize],
-    done: &mut [Enqueued],
-    now: Timestamp,
-) -> Result<()> {
-    if group.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<_> = group
-        .iter()
-        .map(|at| row(&jobs[*at], &done[*at].id, now))
-        .collect();
-    let json = serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let stored: Vec<(String, Option<String>)> = tx.all(sql, args![json, now]).await?;
-    let by_key: BTreeMap<_, _> = stored
-        .into_iter()
-        .filter_map(|(id, key)| Some((key?, id)))
-        .collect();
-    for at in group {
-        let holder = jobs[*at]
-            .unique_key
-            .as_ref()
-            .and_then(|key| by_key.get(key));
-        if let Some(id) = holder.filter(|id| **id != done[*at].id) {
-            done[*at] = Enqueued {
-                id: id.clone(),
-                folded: true,
-            };
-        }
-    }
-    Ok(())
-}
-
-fn row<'a>(job: &'a NewJob, id: &str, now: Timestamp) -> Row<'a> {
-    let in_table = matches!(job.unique, Unique::Waiting | Unique::Live) || job.exclusive;
-    Row {
-        id: id.to_owned(),
-        organization_id: &job.organization_id,
-        queue: job.queue.as_str(),
-        kind: job.kind,
-        args: &job.args,
-        priority: job.priority,
-        due_at: job.due_at.unwrap_or(now).0,
-        max_attempts: job.max_attempts,
-        unique_key: job.unique_key.as_deref().filter(|_| in_table),
-        unique_running: job.unique == Unique::Live,
-        exclusive: job.exclusive,
-        member_id: job.member_id.as_deref(),
-        schedule: job.schedule.as_deref(),
-    }
 }
 
 /// Takes the key's window for job `id`; answers the job that holds it if it is taken.

@@ -162,9 +162,7 @@ async fn enqueue(
         .map_err(|error| usage(format!("the arguments are not JSON: {error}")))?;
     let job =
         NewJob::from_def(def, organization, &args).map_err(|error| usage(error.to_string()))?;
-    let mut tx = env.db.begin().await?;
-    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
-    tx.commit().await?;
+    let enqueued = outbox::enqueue_alone(env, job).await?;
     let text = if enqueued.folded {
         format!("{} does the same and is waiting already", enqueued.id)
     } else {

@@ -69,9 +69,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
 }
 
 async fn enqueue<J: Job>(env: &Env, global: &Global, organization: &str, job: &J) -> Outcome {
-    let mut tx = env.db.begin().await?;
-    let job = outbox::enqueue(&mut tx, env, NewJob::of(organization, job)?).await?;
-    tx.commit().await?;
+    let job = outbox::enqueue_alone(env, NewJob::of(organization, job)?).await?;
     let text = format!(
         "{} is waiting to run; `memberd jobs show {}` tells how it goes",
         job.id, job.id

@@ -78,14 +78,8 @@ async fn catch_up(env: &Env) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    let mut tx = env.db.begin().await?;
-    outbox::enqueue(
-        &mut tx,
-        env,
-        NewJob::of(DEFAULT_ORGANIZATION, &PollEvents::default())?,
-    )
-    .await?;
-    tx.commit().await?;
+    let poll = NewJob::of(DEFAULT_ORGANIZATION, &PollEvents::default())?;
+    outbox::enqueue_alone(env, poll).await?;
     Ok(())
 }
 

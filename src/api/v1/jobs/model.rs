@@ -168,9 +168,7 @@ pub(in crate::api::v1) async fn enqueue(
     job: NewJob,
 ) -> Answer<(StatusCode, Json<Job>)> {
     let env = &state.env;
-    let mut tx = env.db.begin().await?;
-    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
-    tx.commit().await?;
+    let enqueued = outbox::enqueue_alone(env, job).await?;
     let status = if enqueued.folded {
         StatusCode::OK
     } else {
