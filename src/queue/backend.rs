@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    lane::Slot,
     run::{self, Runner},
+    slot::Slot,
     table::Leash,
 };
 

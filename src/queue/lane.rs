@@ -1,15 +1,18 @@
 //! The loop of one lane: in one transaction it writes how runs ended and claims what the free slots can take.
+//!
+//! While one round is under way another may start, once enough runs have ended to be worth it, so that the database
+//! and the runs do not wait for each other.
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use memberd_jobs::kernel::{
     Context, Env,
-    db::{Error, Result, Woken},
+    db::{Db, Error, Woken},
     limits::ROUND_JOBS_MAX,
     queue::{
-        Ack, Claimed, Outcome, Queue,
+        Ack, Claimed, Queue,
         ack::{self, Settled},
-        claim::{self, Claim, Round},
     },
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -18,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Process,
     backend::{Envelope, Jobs},
+    flight::{self, Flight, Landed, Order},
     metrics,
-    outage::{Backoff, Outage, took_too_long},
+    outage::{Backoff, Outage},
+    slot::{Ended, Slot},
     table::{Leash, Table},
 };
 
@@ -28,70 +33,33 @@ use super::{
 const POLL_PAUSE: Duration = Duration::from_secs(1);
 /// Share of the pause that is random, so that the lanes do not all look at the same moment.
 const POLL_JITTER: f64 = 0.1;
-/// Longest round. A connection that hangs for longer is given up; what it did shows in the next round.
-const ROUND_PATIENCE: Duration = Duration::from_secs(30);
-
-/// The end of one run, on its way from the run to the lane.
-#[derive(Debug)]
-pub(super) struct Ended {
-    cx: Arc<Context>,
-    /// `None`: nobody would listen, another process owns the job.
-    outcome: Option<Outcome>,
-}
-
-/// One slot of a lane, taken by one run. A slot that is dropped without a word gives its job back.
-#[derive(Debug)]
-pub(super) struct Slot {
-    cx: Arc<Context>,
-    lane: mpsc::UnboundedSender<Ended>,
-    told: bool,
-}
-
-impl Slot {
-    /// Frees the slot and tells the lane how the run ended.
-    pub(super) fn end(mut self, outcome: Option<Outcome>) {
-        self.tell(outcome);
-    }
-
-    fn tell(&mut self, outcome: Option<Outcome>) {
-        self.told = true;
-        let cx = Arc::clone(&self.cx);
-        // A lane that is gone has been given up at a shutdown; the lease brings the job back.
-        let _ = self.lane.send(Ended { cx, outcome });
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.told {
-            self.tell(Some(Outcome::GivenBack));
-        }
-    }
-}
-
-/// Why the lane looks at the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// Runs ended, work arrived or the time is up.
-    Look,
-    /// The process gives up: nothing can be written any more.
-    GiveUp,
-}
+/// Rounds under way at once. Two keep the database busy; more would only make them smaller.
+const FLIGHTS_MAX: usize = 2;
+/// A second round starts when this share of the slots, one in so many, has ended meanwhile.
+const SECOND_FLIGHT_SHARE: usize = 4;
 
 /// One lane.
 #[derive(Debug)]
 pub(super) struct Lane {
     env: Env,
+    /// For the rounds.
+    db: Db,
     queue: Queue,
     owner: String,
     lease: Duration,
     slots: usize,
-    /// Slots that are taken.
+    /// Slots that are taken by runs.
     busy: usize,
+    /// Slots that are kept for what the rounds under way claim.
+    kept: usize,
     /// Whether the last round found as many jobs as it wanted, so that more may be waiting.
     more: bool,
     /// Ends that are not written yet, oldest first.
     ends: Vec<Ended>,
+    /// Rounds under way.
+    flights: FuturesUnordered<Flight>,
+    /// When to look at the database although nobody asks for it.
+    look_at: Instant,
     inbox: mpsc::UnboundedReceiver<Ended>,
     /// Cloned for each slot.
     outbox: mpsc::UnboundedSender<Ended>,
@@ -117,13 +85,17 @@ impl Lane {
         let (outbox, inbox) = mpsc::unbounded_channel();
         Self {
             env: process.env.clone(),
+            db: process.options.lane_db.clone(),
             queue,
             owner: process.options.node.id.clone(),
             lease: process.options.lease,
             slots,
             busy: 0,
+            kept: 0,
             more: true,
             ends: Vec::new(),
+            flights: FuturesUnordered::new(),
+            look_at: Instant::now(),
             inbox,
             outbox,
             jobs,
@@ -137,55 +109,88 @@ impl Lane {
 
     /// Runs until the stop, and on until the last end is written.
     pub(super) async fn run(mut self) {
-        while self.wait().await == Cause::Look {
+        while !self.give_up.is_cancelled() {
             while let Ok(ended) = self.inbox.try_recv() {
                 self.free(ended);
             }
-            if self.stop.is_cancelled() && self.busy == 0 && self.ends.is_empty() {
+            if self.is_over() {
                 return;
             }
-            match self.look().await {
-                Ok(Some((settled, round))) => self.done(settled, round),
-                Ok(None) => self.works(),
-                Err(error) => self.failed(&error).await,
+            if self.is_worth_a_round() {
+                self.launch(false);
             }
+            self.wait().await;
         }
         let lost = self.ends.len() + self.busy;
-        if lost > 0 {
-            let queue = self.queue.as_str();
+        if lost > 0 || !self.flights.is_empty() {
+            let (queue, rounds) = (self.queue.as_str(), self.flights.len());
             tracing::error!(
                 queue,
                 lost,
+                rounds,
                 "ended without the database: these jobs run again when their leases expire"
             );
         }
     }
 
-    /// Waits until there is a reason to ask the database.
-    async fn wait(&mut self) -> Cause {
-        if self.give_up.is_cancelled() {
-            return Cause::GiveUp;
-        }
-        let draining = self.stop.is_cancelled();
-        let hungry = self.more && self.free_slots() > 0 && !draining;
-        if hungry || !self.ends.is_empty() || (draining && self.busy == 0) {
-            return Cause::Look;
-        }
-        let look_at = Instant::now() + self.poll_pause();
-        loop {
-            let patience = look_at.saturating_duration_since(Instant::now());
-            tokio::select! {
-                Some(ended) = self.inbox.recv() => self.free(ended),
-                woken = self.env.db.wakes().wait(self.queue, patience), if !draining => {
-                    // Work that arrives while every slot is taken is found when one is free again.
-                    if woken == Woken::Rung && self.free_slots() == 0 {
-                        continue;
-                    }
-                }
-                () = self.stop.cancelled(), if !draining => {}
-                () = self.give_up.cancelled() => return Cause::GiveUp,
+    fn is_draining(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_draining() && self.busy == 0 && self.ends.is_empty() && self.flights.is_empty()
+    }
+
+    /// Whether there is enough to do for a round now.
+    fn is_worth_a_round(&self) -> bool {
+        match self.flights.len() {
+            0 => {
+                let hungry = self.more && self.free_slots() > 0 && !self.is_draining();
+                hungry || !self.ends.is_empty()
             }
-            return Cause::Look;
+            under_way if under_way < FLIGHTS_MAX => {
+                self.ends.len() > self.slots / SECOND_FLIGHT_SHARE
+            }
+            _ => false,
+        }
+    }
+
+    fn launch(&mut self, by_clock: bool) {
+        let ends = self.ends.drain(..self.ends.len().min(ROUND_JOBS_MAX));
+        let ends: Vec<Ended> = ends.collect();
+        let free = (!self.is_draining()).then(|| self.free_slots().min(ROUND_JOBS_MAX));
+        let order = Order {
+            db: self.db.clone(),
+            queue: self.queue,
+            owner: self.owner.clone(),
+            lease: self.lease,
+            now: self.env.now(),
+            free,
+            busy: self.busy + self.kept,
+            by_clock,
+            ends,
+        };
+        self.kept += free.unwrap_or(0);
+        self.look_at = Instant::now() + self.poll_pause();
+        self.flights.push(flight::launch(order));
+    }
+
+    /// Waits for whatever comes first.
+    async fn wait(&mut self) {
+        let (draining, waiting) = (self.is_draining(), self.flights.is_empty());
+        let patience = self.look_at.saturating_duration_since(Instant::now());
+        tokio::select! {
+            Some(landed) = self.flights.next() => self.land(landed).await,
+            Some(ended) = self.inbox.recv() => self.free(ended),
+            woken = self.env.db.wakes().wait(self.queue, patience), if waiting && !draining => {
+                match woken {
+                    // Work that arrives while every slot is taken is found when one is free again.
+                    Woken::Rung => self.more = true,
+                    Woken::Elapsed => self.launch(true),
+                }
+            }
+            () = self.stop.cancelled(), if !draining => {}
+            () = self.give_up.cancelled() => {}
         }
     }
 
@@ -194,79 +199,51 @@ impl Lane {
     }
 
     const fn free_slots(&self) -> usize {
-        self.slots.saturating_sub(self.busy)
+        self.slots.saturating_sub(self.busy + self.kept)
     }
 
     /// A run has ended, so its slot is free and its end is to be written.
     fn free(&mut self, ended: Ended) {
         self.busy = self.busy.saturating_sub(1);
-        let claim = claim_of(&ended.cx);
-        if ended.outcome.is_some() {
-            self.table.end(&claim);
+        if ended.is_to_be_written() {
+            self.table.end(&ended.claim());
             self.ends.push(ended);
         } else {
-            self.table.forget(&claim);
+            self.table.forget(&ended.claim());
+            // It has freed a slot, and perhaps a key that others wait for.
+            self.more = true;
         }
     }
 
-    /// A round, unless there is nothing to do: an idle lane only reads.
-    async fn look(&self) -> Result<Option<(Settled, Round)>> {
-        let db = &self.env.db;
-        let work = async {
-            if self.ends.is_empty() && !claim::any_due(db, self.queue, self.env.now()).await? {
-                return Ok(None);
+    /// A round is back.
+    async fn land(&mut self, landed: Landed) {
+        self.kept -= landed.kept;
+        match landed.done {
+            Ok(done) => {
+                self.backoff.reset();
+                self.outage.over(self.queue.as_str());
+                let (settled, round) = done.unwrap_or_default();
+                self.written(&landed.ends, settled);
+                // A round without a free slot has not looked.
+                if landed.kept > 0 {
+                    self.more = round.more;
+                }
+                for job in round.jobs {
+                    self.start(job);
+                }
             }
-            metrics::round(self.queue);
-            self.round().await.map(Some)
-        };
-        tokio::time::timeout(ROUND_PATIENCE, work)
-            .await
-            .unwrap_or_else(|_| Err(took_too_long(ROUND_PATIENCE)))
-    }
-
-    async fn round(&self) -> Result<(Settled, Round)> {
-        let mut tx = self.env.db.begin().await?;
-        let acks = acks(&self.ends);
-        let settled = if acks.is_empty() {
-            Settled::default()
-        } else {
-            ack::settle(&mut tx, self.env.now(), &acks).await?
-        };
-        let round = if self.stop.is_cancelled() {
-            Round::default()
-        } else {
-            claim::claim(&mut tx, &self.claim()).await?
-        };
-        tx.commit().await?;
-        Ok((settled, round))
-    }
-
-    fn claim(&self) -> Claim<'_> {
-        Claim {
-            queue: self.queue,
-            owner: &self.owner,
-            lease: self.lease,
-            free: i64::try_from(self.free_slots()).unwrap_or(i64::MAX),
-            busy: i64::try_from(self.busy).unwrap_or(i64::MAX),
-            now: self.env.now(),
+            Err(error) => {
+                self.ends.splice(..0, landed.ends);
+                self.failed(&error).await;
+            }
         }
     }
 
-    /// The database answers.
-    fn works(&mut self) {
-        self.more = false;
-        self.backoff.reset();
-        self.outage.over(self.queue.as_str());
-    }
-
-    fn done(&mut self, settled: Settled, round: Round) {
-        self.works();
-        let written = self.ends.len().min(ROUND_JOBS_MAX);
-        let ends = self.ends.drain(..written).collect::<Vec<_>>();
-        settle_table(&self.table, &ends, settled);
-        self.more = round.more;
-        for job in round.jobs {
-            self.start(job);
+    /// The ends are written, or refused because other processes own the jobs.
+    fn written(&self, ends: &[Ended], settled: Settled) {
+        metrics::stale(settled.stale);
+        for ended in ends {
+            self.table.forget(&ended.claim());
         }
     }
 
@@ -276,11 +253,7 @@ impl Lane {
         let cx = Arc::new(cx);
         self.table.add(Arc::clone(&cx), Arc::clone(&leash));
         self.busy += 1;
-        let slot = Slot {
-            cx: Arc::clone(&cx),
-            lane: self.outbox.clone(),
-            told: false,
-        };
+        let slot = Slot::new(Arc::clone(&cx), self.outbox.clone());
         // A worker that is gone drops the envelope, and the slot gives the job back.
         let _ = self.jobs.send(Envelope { cx, leash, slot });
     }
@@ -303,18 +276,18 @@ impl Lane {
     /// not hold up the others for ever. It is dropped: its job comes back as one that nobody here knows.
     async fn settle_singly(&mut self) {
         while let Some(ended) = self.ends.pop() {
-            let acks = acks(std::slice::from_ref(&ended));
+            let acks: Vec<Ack> = ended.ack().into_iter().collect();
             let written = async {
-                let mut tx = self.env.db.begin().await?;
+                let mut tx = self.db.begin().await?;
                 let settled = ack::settle(&mut tx, self.env.now(), &acks).await?;
                 tx.commit().await?;
                 Ok(settled)
             };
             match written.await {
-                Ok(settled) => settle_table(&self.table, &[ended], settled),
+                Ok(settled) => self.written(&[ended], settled),
                 Err(error) if is_lasting(&error) => {
                     tracing::error!(job.id = ended.cx.job.id, %error, "the end of a job cannot be written");
-                    self.table.forget(&claim_of(&ended.cx));
+                    self.table.forget(&ended.claim());
                 }
                 Err(error) => {
                     self.outage.met(self.queue.as_str(), &error);
@@ -324,35 +297,6 @@ impl Lane {
             }
         }
     }
-}
-
-/// The acknowledgements of one round.
-fn acks(ends: &[Ended]) -> Vec<Ack> {
-    let ends = ends.iter().take(ROUND_JOBS_MAX);
-    ends.filter_map(|ended| {
-        Some(Ack {
-            id: ended.cx.job.id.clone(),
-            fence: ended.cx.job.fence,
-            owner: ended.cx.job.owner.clone(),
-            outcome: ended.outcome.clone()?,
-        })
-    })
-    .collect()
-}
-
-/// The ends are written, or refused because other processes own the jobs. A job that completed itself has nothing left
-/// to acknowledge, so that its refusal is none.
-fn settle_table(table: &Table, ends: &[Ended], settled: Settled) {
-    let themselves = ends.iter().filter(|ended| ended.cx.completed_itself());
-    let themselves = u64::try_from(themselves.count()).unwrap_or(u64::MAX);
-    metrics::stale(settled.stale.saturating_sub(themselves));
-    for ended in ends {
-        table.forget(&claim_of(&ended.cx));
-    }
-}
-
-fn claim_of(cx: &Context) -> super::table::Claim {
-    (cx.job.id.clone(), cx.job.fence)
 }
 
 /// Whether the same statements would fail again.

@@ -9,11 +9,13 @@
 
 mod backend;
 mod cron;
+mod flight;
 mod lane;
 mod leases;
 mod metrics;
 mod outage;
 mod run;
+mod slot;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,9 @@ pub struct Options {
     pub node: Node,
     /// The database for the leases: a connection of its own on PostgreSQL, so that renewing never waits behind jobs.
     pub lease_db: Db,
+    /// The database for the rounds: connections of their own on PostgreSQL, planned for them, so that a round never
+    /// waits behind the jobs that it should start.
+    pub lane_db: Db,
     /// How long a claim lasts without a sign of life. Renewed every third of it.
     pub lease: Duration,
     /// Slots of each queue; `None` runs no jobs.

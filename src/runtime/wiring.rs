@@ -6,7 +6,7 @@ use memberd_jobs::{
     FAMILIES, access,
     kernel::{
         CatchUp, Chance, Clock, Env, Registry, Settings, SystemClock,
-        db::{self, Db},
+        db::{self, Db, Plans},
         ports::{Organization, Stripe},
         queue::{Queue, lease::Node, schedules::Wanted},
     },
@@ -22,6 +22,9 @@ use crate::{
 
 /// The leases need one connection, and one more while a broken one is replaced.
 const LEASE_CONNECTIONS: u32 = 2;
+
+/// Rounds are short, so that few connections serve all lanes.
+const LANE_CONNECTIONS: u32 = 3;
 
 /// Webhooks must be answered while every other connection is busy with jobs.
 const INGEST_CONNECTIONS: u32 = 4;
@@ -44,7 +47,7 @@ pub async fn env(config: &Config) -> anyhow::Result<Env> {
     env_or_new(config).await
 }
 
-/// Like [`env`], but looks at an empty database in memory where SQLite's file is not there.
+/// Like [`env()`], but looks at an empty database in memory where SQLite's file is not there.
 ///
 /// # Errors
 /// When the database cannot be opened or the operating system gives no randomness.
@@ -68,7 +71,7 @@ pub fn sqlite_file(config: &Config) -> Option<PathBuf> {
     (!path.is_empty() && !path.contains(":memory:")).then(|| PathBuf::from(path))
 }
 
-/// Like [`env`], but makes SQLite's file if it is not there.
+/// Like [`env()`], but makes SQLite's file if it is not there.
 ///
 /// # Errors
 /// When the database cannot be opened or the operating system gives no randomness.
@@ -110,14 +113,22 @@ pub async fn queue_options(
     readiness: Arc<Readiness>,
 ) -> db::Result<Options> {
     // On SQLite a second writer would only compete with the first.
-    let lease_db = match env.db.engine() {
-        "postgres" => Db::open(&database(config, LEASE_CONNECTIONS)).await?,
-        _ => env.db.clone(),
+    let (lease_db, lane_db) = match env.db.engine() {
+        "postgres" => {
+            let lanes = db::Options {
+                plans: Plans::Indexed,
+                ..database(config, LANE_CONNECTIONS)
+            };
+            let leases = database(config, LEASE_CONNECTIONS);
+            (Db::open(&leases).await?, Db::open(&lanes).await?)
+        }
+        _ => (env.db.clone(), env.db.clone()),
     };
     let roles = &config.node.roles;
     Ok(Options {
         node: node(env, config),
         lease_db,
+        lane_db,
         lease: config.node.lease,
         slots: roles.contains(&Role::Worker).then(|| slots(config)),
         schedules: roles
@@ -146,6 +157,7 @@ fn database(config: &Config, max_connections: u32) -> db::Options {
         url: config.database.url.expose_secret().to_owned(),
         max_connections,
         statement_timeout: config.database.statement_timeout,
+        plans: Plans::Free,
     }
 }
 

@@ -72,6 +72,18 @@ pub struct Settled {
     pub folded: u64,
 }
 
+impl Settled {
+    /// Of `acks` ends, `applied` were heard and the others were stale.
+    pub(super) fn of(applied: u64, acks: usize) -> Self {
+        let stale = u64::try_from(acks).unwrap_or(0).saturating_sub(applied);
+        Self {
+            applied,
+            stale,
+            folded: 0,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Final<'a> {
     job_id: &'a str,

@@ -35,6 +35,8 @@ pub struct Claimed {
     pub fence: i64,
     /// The process that claimed it.
     pub owner: String,
+    /// Whether no other job of its key may run meanwhile.
+    pub exclusive: bool,
 }
 
 /// Who claims, how many, for how long.
@@ -96,7 +98,7 @@ const CLAIM: Sql = Sql::split(
          AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
                   WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
          ORDER BY priority, due_at, id LIMIT $5)
-     RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner",
+     RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive",
     "WITH chosen AS MATERIALIZED (
          SELECT id AS chosen_id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
          AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
@@ -104,7 +106,7 @@ const CLAIM: Sql = Sql::split(
          ORDER BY priority, due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
      UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
      FROM chosen WHERE id = chosen_id
-     RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner",
+     RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive",
 );
 
 const DUE: Sql = Sql::both(
@@ -153,7 +155,7 @@ pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Round> {
             args![name, claim.now, claim.owner, lease_until, want],
         )
         .await?;
-    jobs.sort_unstable_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
+    sort(&mut jobs);
     let found = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     if let Some(milli) = tokens {
         // Never back: a node whose clock is behind must not fill the bucket twice for the same time.
@@ -165,6 +167,11 @@ pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Round> {
         more: found == want,
         jobs,
     })
+}
+
+/// The order in which jobs start; RETURNING promises none.
+pub(super) fn sort(jobs: &mut [Claimed]) {
+    jobs.sort_unstable_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
 }
 
 /// What the bucket holds now, in thousandths of a job; it never holds more than one second's worth.

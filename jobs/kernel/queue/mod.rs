@@ -9,6 +9,7 @@ pub mod admin;
 pub mod claim;
 pub mod lease;
 pub mod prune;
+pub mod round;
 pub mod schedules;
 #[cfg(test)]
 mod tests;

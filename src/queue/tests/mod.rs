@@ -165,6 +165,7 @@ fn options(env: &Env) -> Options {
             started_at: env.now(),
         },
         lease_db: env.db.clone(),
+        lane_db: env.db.clone(),
         lease: Duration::from_secs(30),
         slots: Some(
             Queue::ALL

@@ -3,6 +3,8 @@
 mod ack;
 mod claim;
 mod lease;
+mod model;
 mod prune;
+mod round;
 mod runs;
 mod schedules;

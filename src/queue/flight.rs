@@ -1,0 +1,90 @@
+//! A round on its way to the database and back.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use memberd_jobs::kernel::{
+    Timestamp,
+    db::{Db, Result},
+    queue::{
+        Ack, Queue,
+        ack::Settled,
+        claim::{self, Claim, Round},
+        round::{self, Ends},
+    },
+};
+
+use super::{metrics, outage::took_too_long, slot::Ended};
+
+/// Longest round. A connection that hangs for longer is given up; what it did shows in a later round.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a round is to do.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// The lane's database.
+    pub(super) db: Db,
+    /// The lane.
+    pub(super) queue: Queue,
+    /// The process.
+    pub(super) owner: String,
+    /// How long claims last.
+    pub(super) lease: Duration,
+    /// The present moment.
+    pub(super) now: Timestamp,
+    /// Slots that are kept free for what it claims; `None` claims nothing.
+    pub(super) free: Option<usize>,
+    /// Jobs that run or are kept a slot for, besides.
+    pub(super) busy: usize,
+    /// Whether nothing but the clock asks for it: then a read comes first.
+    pub(super) by_clock: bool,
+    /// Ends to write.
+    pub(super) ends: Vec<Ended>,
+}
+
+/// A round that is back.
+#[derive(Debug)]
+pub(super) struct Landed {
+    /// The ends that it was to write.
+    pub(super) ends: Vec<Ended>,
+    /// The slots that were kept for it.
+    pub(super) kept: usize,
+    /// What came of it; `None`: there was nothing to do.
+    pub(super) done: Result<Option<(Settled, Round)>>,
+}
+
+/// A round that is under way.
+pub(super) type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+
+/// Sends a round on its way.
+pub(super) fn launch(order: Order) -> Flight {
+    Box::pin(async move {
+        let done = tokio::time::timeout(PATIENCE, fly(&order)).await;
+        Landed {
+            kept: order.free.unwrap_or(0),
+            done: done.unwrap_or_else(|_| Err(took_too_long(PATIENCE))),
+            ends: order.ends,
+        }
+    })
+}
+
+async fn fly(order: &Order) -> Result<Option<(Settled, Round)>> {
+    if order.by_clock && !claim::any_due(&order.db, order.queue, order.now).await? {
+        return Ok(None);
+    }
+    metrics::round(order.queue);
+    let claim = order.free.map(|free| Claim {
+        queue: order.queue,
+        owner: &order.owner,
+        lease: order.lease,
+        free: i64::try_from(free).unwrap_or(i64::MAX),
+        busy: i64::try_from(order.busy).unwrap_or(i64::MAX),
+        now: order.now,
+    });
+    let acks: Vec<Ack> = order.ends.iter().filter_map(Ended::ack).collect();
+    let ends = Ends {
+        acks: &acks,
+        exclusive: order.ends.iter().any(|ended| ended.cx.job.exclusive),
+    };
+    let done = round::round(&order.db, order.now, ends, claim.as_ref()).await?;
+    Ok(Some(done))
+}
