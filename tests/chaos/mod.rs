@@ -6,6 +6,7 @@
 mod freeze;
 mod kill;
 mod outage;
+mod queue;
 
 use memberd_jobs::{args, kernel::db::Sql};
 
