@@ -1,0 +1,233 @@
+//! The table and the picture.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::Figures;
+
+/// A goal: case, its words, the wanted figures on PostgreSQL and on SQLite, and whether less is better.
+const GOALS: [(&str, &str, f64, Option<f64>, bool); 7] = [
+    ("run-best", "jobs/s with 1,000 slots", 65_000.0, None, false),
+    (
+        "run-default",
+        "jobs/s with 100 slots",
+        30_000.0,
+        Some(50_000.0),
+        false,
+    ),
+    (
+        "enqueue-b5000",
+        "enqueued/s, 5,000 in a transaction",
+        110_000.0,
+        Some(200_000.0),
+        false,
+    ),
+    (
+        "enqueue-b1",
+        "enqueued/s, one in a transaction, one connection",
+        1_200.0,
+        Some(2_000.0),
+        false,
+    ),
+    (
+        "latency-p50",
+        "ms from enqueuing to the start, p50",
+        1.5,
+        Some(0.6),
+        true,
+    ),
+    (
+        "latency-p99",
+        "ms from enqueuing to the start, p99",
+        4.0,
+        Some(4.0),
+        true,
+    ),
+    ("idle", "% of a core at rest", 0.5, Some(0.5), true),
+];
+
+/// What is left of the speed of an empty table, at least.
+const SHARE_MIN: f64 = 0.85;
+/// The goal with 1,000 slots: so many times the speed of graphile-worker with its best settings, in the same session.
+const BEST_PEER: (&str, f64) = ("gw-run-best-p1", 1.25);
+const REACHED: &str = "reached";
+const MISSED: &str = "**missed**";
+
+fn best_peer(peers: &[(String, f64)]) -> Option<f64> {
+    let (name, times) = BEST_PEER;
+    let (_, rate) = peers.iter().find(|(peer, _)| peer == name)?;
+    Some(rate * times)
+}
+
+/// The results of other queues: case and jobs a second.
+pub(crate) fn peers(file: &str) -> Vec<(String, f64)> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut rates: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for line in text.lines() {
+        let result: Value = serde_json::from_str(line).unwrap_or_default();
+        let name = result["name"].as_str().unwrap_or_default();
+        if let Some(rate) = result["jobs_s"]
+            .as_f64()
+            .filter(|_| name.contains("-run-") || name.starts_with("limit-hot"))
+        {
+            rates.entry(name.to_owned()).or_default().push(rate);
+        }
+    }
+    let mut all: Vec<_> = rates
+        .into_iter()
+        .map(|(name, rates)| (name, median(&rates)))
+        .collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The whole page.
+pub(crate) fn markdown(
+    rounds: usize,
+    folder: &Path,
+    postgres: &Figures,
+    sqlite: &Figures,
+    peers: &[(String, f64)],
+) -> String {
+    let mut text = String::from("# The queue: jobs that do nothing, as fast as it goes\n\n");
+    let _ = writeln!(
+        text,
+        "Written by `./dev bench queue`; do not edit. Medians of {rounds} rounds on {}. Each figure is a process of its \
+         own on a fresh database: the daemon's queue with all its lanes, leases, metrics and log, without API and \
+         schedules. PostgreSQL has its defaults (`fsync` and `synchronous_commit` on), SQLite `synchronous = FULL`. A run \
+         ends when the last end is committed. Server, client and everything else share the machine.\n",
+        machine(folder)
+    );
+    text.push_str("| | PostgreSQL | goal | | SQLite | goal | |\n|---|--:|--:|---|--:|--:|---|\n");
+    for (case, name, of_postgres, of_sqlite, less) in GOALS {
+        let mut line = format!("| {name} ");
+        let of_postgres = best_peer(peers)
+            .filter(|_| case == "run-best")
+            .unwrap_or(of_postgres);
+        for (figures, goal) in [(postgres, Some(of_postgres)), (sqlite, of_sqlite)] {
+            let figure = median(&figures[case]);
+            let (goal, word) = match goal {
+                Some(goal) if (figure <= goal) == less => (number(goal), REACHED),
+                Some(goal) => (number(goal), MISSED),
+                None => (String::new(), ""),
+            };
+            let _ = write!(line, "| {} | {goal} | {word} ", number(figure));
+        }
+        let _ = writeln!(text, "{line}|");
+    }
+    text.push_str(
+        "\n| 100 slots, against the empty table (goal: 0.85) | PostgreSQL | | SQLite | |\n|---|--:|---|--:|---|\n",
+    );
+    for (case, name) in [
+        ("run-history", "with 1,000,000 finished jobs"),
+        ("run-backlog", "with 1,000,000 waiting jobs"),
+    ] {
+        let mut line = format!("| {name} ");
+        for figures in [postgres, sqlite] {
+            let share = median(&figures[case]) / median(&figures["run-default"]);
+            let word = if share >= SHARE_MIN { REACHED } else { MISSED };
+            let _ = write!(line, "| {share:.2} | {word} ");
+        }
+        let _ = writeln!(text, "{line}|");
+    }
+    text.push_str("\n![Jobs a second](queue.svg)\n");
+    if !peers.is_empty() {
+        text.push_str("\nOthers in the same session on the same machine (PostgreSQL), by `peer-queues.sh` of the lab:\n\n\
+                       | | jobs/s | ours with 1,000 slots is |\n|---|--:|--:|\n");
+        let ours = median(&postgres["run-best"]);
+        for (name, rate) in peers {
+            let _ = writeln!(text, "| {name} | {} | {:.2}× |", number(*rate), ours / rate);
+        }
+    }
+    text
+}
+
+fn number(value: f64) -> String {
+    if value < 100.0 {
+        return format!("{value:.2}");
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What it ran on, as far as it matters.
+fn machine(folder: &Path) -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("an unnamed CPU", |(_, name)| name.trim());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let disk = Command::new("df")
+        .args(["--output=fstype"])
+        .arg(folder)
+        .output();
+    let disk = disk.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    let disk = disk.unwrap_or_default();
+    let disk = disk.lines().last().unwrap_or("?").trim();
+    format!("{cores} cores of {model}, Linux {}, {disk}", kernel.trim())
+}
+
+const WIDTH: f64 = 720.0;
+const ROW_HEIGHT: f64 = 30.0;
+const TOP: f64 = 44.0;
+const LEFT: f64 = 250.0;
+const RIGHT: f64 = 80.0;
+
+/// A bar for each queue.
+pub(crate) fn svg(postgres: &Figures, sqlite: &Figures, peers: &[(String, f64)]) -> String {
+    let mut rows: Vec<(String, f64, bool)> = [
+        ("memberd, PostgreSQL, 1,000 slots", postgres, "run-best"),
+        ("memberd, PostgreSQL, 100 slots", postgres, "run-default"),
+        ("memberd, SQLite, 1,000 slots", sqlite, "run-best"),
+        ("memberd, SQLite, 100 slots", sqlite, "run-default"),
+    ]
+    .map(|(name, figures, case)| (name.to_owned(), median(&figures[case]), true))
+    .into();
+    rows.extend(
+        peers
+            .iter()
+            .map(|(name, rate)| (name.clone(), *rate, false)),
+    );
+    let longest = rows.iter().map(|row| row.1).fold(1.0, f64::max);
+    let mut bars = String::new();
+    let mut y = TOP;
+    for (name, rate, ours) in &rows {
+        let width = (rate / longest * (WIDTH - LEFT - RIGHT)).max(1.0);
+        let colour = if *ours { "#1f5f8b" } else { "#9aa5ad" };
+        let _ = writeln!(
+            bars,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\n\
+             <rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"20\" fill=\"{colour}\"/>\n\
+             <text x=\"{:.1}\" y=\"{}\" font-size=\"12\">{}</text>",
+            LEFT - 8.0,
+            y + 15.0,
+            LEFT + width + 5.0,
+            y + 15.0,
+            number(*rate)
+        );
+        y += ROW_HEIGHT;
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" font-family=\"sans-serif\" \
+         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"16\" y=\"24\" font-size=\"16\">Jobs a second (no-op jobs, durable commits)</text>\n{bars}</svg>\n",
+        y + 12.0
+    )
+}
