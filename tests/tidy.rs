@@ -63,7 +63,7 @@ fn none(broken: &[String], rule: &str) {
 #[test]
 fn files_are_short_and_begin_with_what_they_are_for() {
     let mut broken = Vec::new();
-    for folder in ["src", "jobs", "sandbox", "tests"] {
+    for folder in ["src", "jobs", "sandbox", "tests", "benches"] {
         for (path, text) in sources(folder) {
             let lines = text.lines().count();
             if lines > FILE_LINES_MAX {
@@ -284,7 +284,7 @@ fn is_test(path: &Path) -> bool {
 #[test]
 fn apalis_is_known_to_the_queue_alone() {
     let mut broken = Vec::new();
-    for folder in ["src", "jobs", "sandbox", "tests"] {
+    for folder in ["src", "jobs", "sandbox", "tests", "benches"] {
         for (path, text) in sources(folder) {
             let code = code(&text);
             let known = ["apalis::", "apalis_core::", "apalis_sql::"]
@@ -352,7 +352,7 @@ fn every_dependency_has_its_reason_and_its_version_once() {
 fn every_promise_names_tests_that_exist() {
     let promises = fs::read_to_string(root().join("docs/guarantees.md")).unwrap();
     let tests = promises.split('`').skip(1).step_by(2);
-    let code: String = ["jobs", "src"]
+    let code: String = ["jobs", "src", "tests"]
         .iter()
         .flat_map(|folder| sources(folder))
         .map(|(_, text)| text)
