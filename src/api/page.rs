@@ -137,6 +137,19 @@ impl List<'_> {
         format!("{:08x}", crc32fast::hash(bound.as_bytes()))
     }
 
+    /// The page made of `rows`, with the position before which the next page begins.
+    pub fn page_before<R, T>(
+        self,
+        rows: Vec<R>,
+        before: Option<&str>,
+        show: impl FnMut(R) -> T,
+    ) -> Page<T> {
+        Page {
+            data: rows.into_iter().map(show).collect(),
+            next_cursor: before.map(|position| self.cursor(position)),
+        }
+    }
+
     /// The page made of `rows`, which hold one more than the limit when there is a next page.
     pub fn page<R, T>(
         self,

@@ -115,8 +115,7 @@ async fn list(env: &Env, global: &Global, organization: &str, args: &ListArgs) -
         member_id: args.member.as_deref(),
         ..Filter::default()
     };
-    let now = env.now();
-    let jobs = admin::list(&env.db, organization, &filter, None, args.limit, now).await?;
+    let jobs = admin::list_all(&env.db, organization, &filter, args.limit, env.now()).await?;
     let mut rows = Rows::new(&["id", "kind", "state", "attempt", "created", "due", "error"]);
     for job in &jobs {
         rows.row([

@@ -1,8 +1,11 @@
 //! `memberd queues`: what waits, and stopping it for a while.
 
 use memberd_jobs::kernel::{
-    Env,
-    queue::{Queue, admin},
+    Env, Timestamp,
+    queue::{
+        Queue,
+        admin::{self, Lane},
+    },
 };
 use serde_json::{Value, json};
 
@@ -66,7 +69,8 @@ pub fn parse(name: &str) -> Result<Queue, Failure> {
 }
 
 async fn list(env: &Env, global: &Global) -> Outcome {
-    let lanes = admin::lanes(&env.db, env.now()).await?;
+    let now = env.now();
+    let lanes = admin::lanes(&env.db, now).await?;
     let mut rows = Rows::new(&[
         "queue",
         "waiting",
@@ -78,7 +82,7 @@ async fn list(env: &Env, global: &Global) -> Outcome {
     for lane in &lanes {
         rows.row([
             lane.queue.as_str().to_owned(),
-            lane.waiting.to_string(),
+            waiting(lane, now),
             lane.running.to_string(),
             output::time(lane.oldest_available_at),
             output::time(lane.paused_at),
@@ -89,12 +93,20 @@ async fn list(env: &Env, global: &Global) -> Outcome {
     let json: Vec<Value> = lanes
         .iter()
         .map(|lane| {
-            json!({ "name": lane.queue.as_str(), "waiting": lane.waiting, "running": lane.running,
+            json!({ "name": lane.queue.as_str(), "waiting": lane.waiting, "running": lane.running, "counted_at": lane.counted_at,
                     "oldest_available_at": lane.oldest_available_at, "paused_at": lane.paused_at,
                     "concurrency": lane.concurrency })
         })
         .collect();
     output::list(global, &rows, &Value::from(json))
+}
+
+/// The number, and when it was counted if that was not just now.
+fn waiting(lane: &Lane, now: Timestamp) -> String {
+    if lane.counted_at == now {
+        return lane.waiting.to_string();
+    }
+    format!("{} at {}", lane.waiting, lane.counted_at)
 }
 
 async fn pause(env: &Env, global: &Global, name: &str, paused: bool) -> Outcome {

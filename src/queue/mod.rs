@@ -8,6 +8,7 @@
 //! one that knows apalis.
 
 mod backend;
+mod count;
 mod cron;
 mod flight;
 mod lane;
@@ -35,6 +36,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     backend::{JobsBackend, Workers},
+    count::Counter,
     cron::Cron,
     lane::Lane,
     leases::Leases,
@@ -84,6 +86,7 @@ pub async fn run(env: Env, registry: Arc<Registry>, options: Options, stop: Canc
     let services = TaskTracker::new();
     let drained = CancellationToken::new();
     services.spawn(Leases::new(&process, drained.clone()).run());
+    services.spawn(Counter::new(&process, stop.clone()).run());
     if let Some(wanted) = process.options.schedules.clone() {
         services.spawn(Cron::new(&process, wanted, stop.clone()).run());
     }

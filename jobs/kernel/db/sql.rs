@@ -38,6 +38,17 @@ impl Sql {
         }
     }
 
+    /// The same statement, asking for its plan instead of its rows; PostgreSQL tells what it read, too.
+    #[cfg(test)]
+    pub(crate) fn explained(self) -> Self {
+        let sqlite = format!("EXPLAIN QUERY PLAN {}", self.sqlite);
+        let postgres = format!(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {}",
+            self.postgres
+        );
+        Self::split(sqlite.leak(), postgres.leak())
+    }
+
     /// The databases need different texts.
     pub const fn split(sqlite: &'static str, postgres: &'static str) -> Self {
         Self { sqlite, postgres }

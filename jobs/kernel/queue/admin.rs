@@ -5,14 +5,21 @@
 //! always looked up within one organization: another organization's job does not exist.
 
 mod act;
+mod counts;
 mod lanes;
+#[cfg(test)]
+mod large_tests;
 mod list;
+mod select;
 #[cfg(test)]
 mod tests;
 
 pub use act::{Acted, Action, act, act_on_filter};
-pub use lanes::{Lane, NodeRow, lanes, nodes, set_concurrency, set_queue_paused};
-pub use list::{Count, Filter, JobAttempt, JobRow, attempts, counts, list, show, unfinished};
+pub use counts::{Count, Counts, counts, refresh};
+pub use lanes::{
+    Lane, NodeRow, lanes, nodes, set_concurrency, set_max_running, set_queue_paused, set_rate,
+};
+pub use list::{Filter, JobAttempt, JobRow, Listed, attempts, list, list_all, show, unfinished};
 
 /// The states of a job as people see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::list::{Filter, MATCHING_IDS};
+use super::list::{Filter, list_all, still_matching};
 use crate::{
     args,
     kernel::{
         clock::Timestamp,
-        db::{Error, Result, Sql, Tx},
+        db::{Db, Error, Result, Sql, Tx},
         limits::BULK_FILTER_JOBS_MAX,
         queue::Queue,
     },
@@ -157,26 +157,37 @@ pub async fn act(
 
 /// Retries or cancels all jobs that pass the filter, unless their number is not the expected one: then nothing
 /// happens and the answer is the number, at most one more than [`BULK_FILTER_JOBS_MAX`].
+///
+/// The jobs are looked for before the transaction, which on SQLite would keep every other from writing meanwhile. What
+/// passes no longer when it begins is left out and counts as missing; what comes later is not seen.
 pub async fn act_on_filter(
-    tx: &mut Tx,
+    db: &Db,
     organization: &str,
     action: Action,
     filter: &Filter<'_>,
     expected: i64,
     now: Timestamp,
 ) -> Result<std::result::Result<BTreeMap<String, Acted>, i64>> {
-    let found: Vec<(String,)> = tx
-        .all(
-            MATCHING_IDS,
-            &filter.args(organization, now, None, BULK_FILTER_JOBS_MAX + 1),
-        )
-        .await?;
-    let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    let found = list_all(db, organization, filter, BULK_FILTER_JOBS_MAX + 1, now).await?;
+    let found: Vec<String> = found.into_iter().map(|job| job.id).collect();
+    let count = number(&found);
     if count != expected || count > BULK_FILTER_JOBS_MAX {
         return Ok(Err(count));
     }
-    let ids: Vec<String> = found.into_iter().map(|row| row.0).collect();
-    act(tx, organization, action, &ids, now).await.map(Ok)
+    let mut tx = db.begin().await?;
+    let found = serde_json::to_string(&found);
+    let found = found.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let still = still_matching(&mut tx, organization, filter, &found, now).await?;
+    if number(&still) != expected {
+        return Ok(Err(number(&still)));
+    }
+    let acted = act(&mut tx, organization, action, &still, now).await?;
+    tx.commit().await?;
+    Ok(Ok(acted))
+}
+
+fn number(ids: &[String]) -> i64 {
+    i64::try_from(ids.len()).unwrap_or(i64::MAX)
 }
 
 impl Round<'_> {

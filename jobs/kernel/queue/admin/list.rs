@@ -1,11 +1,19 @@
-//! Looking at jobs: waiting, running and finished ones as one list.
+//! Looking at jobs: waiting, running and finished ones as one list, newest first.
+//!
+//! No index answers every filter, for each would cost every job its share. So a page reads at most [`WALK_ROWS_MAX`]
+//! jobs of each table and says how far it came: where few jobs pass the filter, a page may be short or even empty and
+//! have a next one all the same.
 
-use super::JobState;
+use super::{
+    JobState,
+    select::{self, Access},
+};
 use crate::{
     args,
     kernel::{
         clock::Timestamp,
-        db::{Db, Result, Sql},
+        db::{Arg, Db, Result, Tx},
+        limits::WALK_ROWS_MAX,
         queue::Queue,
     },
 };
@@ -68,17 +76,6 @@ pub struct JobAttempt {
     pub error: String,
 }
 
-/// How many jobs of a queue are in a state.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Count {
-    /// The queue.
-    pub queue: String,
-    /// The state.
-    pub state: String,
-    /// How many.
-    pub count: i64,
-}
-
 /// Which jobs: all conditions must hold.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
@@ -96,116 +93,34 @@ pub struct Filter<'a> {
     pub created_after: Option<Timestamp>,
 }
 
-/// Waiting and running jobs of organization `$1`, with the state at `$2`.
-macro_rules! live {
-    () => {
-        "SELECT id, queue, kind, args, priority,
-            CASE WHEN owner IS NOT NULL THEN 'running' WHEN attempt > 0 THEN 'retryable'
-                 WHEN due_at > $2 THEN 'scheduled' ELSE 'available' END AS state,
-            attempt, max_attempts, due_at, owner, cancel_requested_at, member_id, schedule, created_at, started_at,
-            CAST(NULL AS BIGINT) AS finished_at, CAST(NULL AS TEXT) AS error, CAST(NULL AS TEXT) AS report
-         FROM jobs WHERE organization_id = $1"
-    };
+/// A page of the list.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// The jobs, newest first.
+    pub jobs: Vec<JobRow>,
+    /// Where the next page begins, older than this id; `None` on the last one. There may be a next page although this
+    /// one is not full.
+    pub before: Option<String>,
 }
 
-/// Finished jobs of organization `$1`.
-macro_rules! done {
-    () => {
-        "SELECT id, queue, kind, args, priority, state,
-            attempt, max_attempts, CAST(NULL AS BIGINT) AS due_at, CAST(NULL AS TEXT) AS owner,
-            CAST(NULL AS BIGINT) AS cancel_requested_at, member_id, schedule, created_at, started_at,
-            finished_at, error, report
-         FROM jobs_done WHERE organization_id = $1"
-    };
+/// Newer than every id.
+const NEWEST: &str = "~";
+/// Older than every id.
+const OLDEST: &str = "";
+
+/// The ids at which a walk of its length stops in each table; `None` where the table ends before.
+#[derive(sqlx::FromRow)]
+struct Floors {
+    live: Option<String>,
+    done: Option<String>,
 }
 
-/// Jobs older than `$3` that pass the filter, at most `$4`. Each table stops at its own `$4` newest, so that the
-/// primary keys are read from their ends and not sorted.
-macro_rules! matching {
-    ($live:literal, $done:literal) => {
-        concat!(
-            "SELECT * FROM (SELECT * FROM (",
-            live!(),
-            $live,
-            ") AS l WHERE ($3 IS NULL OR id < $3)
-                AND ($5 IS NULL OR state = $5) AND ($6 IS NULL OR kind = $6) AND ($7 IS NULL OR queue = $7)
-                AND ($8 IS NULL OR member_id = $8) AND ($9 IS NULL OR schedule = $9)
-                AND ($10 IS NULL OR created_at > $10)
-             ORDER BY id DESC LIMIT $4) AS newest_live
-             UNION ALL
-             SELECT * FROM (SELECT * FROM (",
-            done!(),
-            $done,
-            ") AS d WHERE ($3 IS NULL OR id < $3)
-                AND ($5 IS NULL OR state = $5) AND ($6 IS NULL OR kind = $6) AND ($7 IS NULL OR queue = $7)
-                AND ($8 IS NULL OR member_id = $8) AND ($9 IS NULL OR schedule = $9)
-                AND ($10 IS NULL OR created_at > $10)
-             ORDER BY id DESC LIMIT $4) AS newest_done
-             ORDER BY id DESC LIMIT $4"
-        )
-    };
-}
-
-/// What is shown of the jobs `p`; the last failure is looked up only for those that still have a next attempt.
-macro_rules! shown {
-    ($jobs:expr) => {
-        concat!(
-            "SELECT id, queue, kind, args, priority, state, attempt, max_attempts, due_at, owner,
-                cancel_requested_at, member_id, schedule, created_at, started_at, finished_at,
-                CASE WHEN state IN ('running', 'retryable') THEN
-                    (SELECT a.error FROM job_attempts AS a WHERE a.job_id = p.id ORDER BY a.fence DESC LIMIT 1)
-                    ELSE error END AS error,
-                report
-             FROM (",
-            $jobs,
-            ") AS p ORDER BY id DESC"
-        )
-    };
-}
-
-const LIST: Sql = Sql::both(shown!(matching!("", "")));
-/// The same for one member and for discarded jobs, spelled so that the databases see the index that fits.
-const LIST_MEMBER: Sql = Sql::both(shown!(matching!(
-    " AND member_id = $8",
-    " AND member_id = $8"
-)));
-const LIST_DISCARDED: Sql = Sql::both(shown!(matching!(" AND 1 = 0", " AND state = 'discarded'")));
-pub(super) const MATCHING_IDS: Sql = Sql::both(concat!(
-    "SELECT id FROM (",
-    matching!("", ""),
-    ") AS p ORDER BY id"
-));
-const SHOW: Sql = Sql::both(shown!(concat!(
-    live!(),
-    " AND id = $3 UNION ALL ",
-    done!(),
-    " AND id = $3"
-)));
-const ATTEMPTS: Sql = Sql::both(
-    "SELECT attempt, owner, started_at, ended_at, outcome, error FROM job_attempts
-     WHERE job_id = $1 ORDER BY fence",
-);
-const COUNTS: Sql = Sql::both(concat!(
-    "SELECT queue, state, count(*) AS count FROM (SELECT queue, state FROM (",
-    live!(),
-    ") AS l UNION ALL SELECT queue, state FROM jobs_done WHERE organization_id = $1) AS every
-     GROUP BY queue, state ORDER BY queue, state"
-));
-
-impl Filter<'_> {
-    /// The statement's parameters.
-    pub(super) fn args<'a>(
-        &'a self,
-        organization: &'a str,
-        now: Timestamp,
-        before: Option<&'a str>,
-        limit: i64,
-    ) -> [crate::kernel::db::Arg<'a>; 10] {
+impl<'a> Filter<'a> {
+    /// The parameters of [`select::rows`].
+    fn args(&self, organization: &'a str, now: Timestamp) -> [Arg<'a>; 8] {
         [
             organization.into(),
             now.into(),
-            before.into(),
-            limit.into(),
             self.state.map(JobState::as_str).into(),
             self.kind.into(),
             self.queue.map(Queue::as_str).into(),
@@ -214,12 +129,32 @@ impl Filter<'_> {
             self.created_after.into(),
         ]
     }
+
+    /// The shortest way to the jobs, and what it looks for.
+    const fn access(&self) -> (Access, Option<&'a str>) {
+        match self {
+            Self {
+                member_id: Some(_), ..
+            } => (Access::Member, self.member_id),
+            Self {
+                schedule: Some(_), ..
+            } => (Access::Schedule, self.schedule),
+            Self {
+                state: Some(state), ..
+            } => match state {
+                JobState::Running => (Access::Running, None),
+                JobState::Scheduled | JobState::Available | JobState::Retryable => {
+                    (Access::Unfinished, None)
+                }
+                JobState::Completed => (Access::Finished, None),
+                JobState::Cancelled | JobState::Discarded => (Access::Failed, Some(state.as_str())),
+            },
+            _ => (Access::All, None),
+        }
+    }
 }
 
-const UNFINISHED: Sql =
-    Sql::both("SELECT count(*) FROM jobs WHERE owner IS NOT NULL OR due_at <= $1 OR attempt > 0");
-
-/// Jobs of an organization, newest first, older than the job `before`.
+/// A page of the jobs of an organization, at most `limit` and older than the job `before`.
 pub async fn list(
     db: &Db,
     organization: &str,
@@ -227,38 +162,100 @@ pub async fn list(
     before: Option<&str>,
     limit: i64,
     now: Timestamp,
-) -> Result<Vec<JobRow>> {
-    let sql = match filter {
-        Filter {
-            member_id: Some(_), ..
-        } => LIST_MEMBER,
-        Filter {
-            state: Some(JobState::Discarded),
-            ..
-        } => LIST_DISCARDED,
-        _ => LIST,
+) -> Result<Listed> {
+    let walk = Walk {
+        rows: WALK_ROWS_MAX,
+        limit,
     };
-    db.all(sql, &filter.args(organization, now, before, limit))
-        .await
+    page(db, organization, filter, before, walk, now).await
+}
+
+/// How far a page goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    /// Jobs of each table that are looked at.
+    pub(super) rows: i64,
+    /// Jobs of the page.
+    pub(super) limit: i64,
+}
+
+/// [`list`] with a walk of any length.
+pub(super) async fn page(
+    db: &Db,
+    organization: &str,
+    filter: &Filter<'_>,
+    before: Option<&str>,
+    walk: Walk,
+    now: Timestamp,
+) -> Result<Listed> {
+    let (access, key) = filter.access();
+    let before = before.unwrap_or(NEWEST);
+    let floors = args![before, walk.rows - 1, key];
+    let floors: Floors = db.one(select::floors(access), floors).await?;
+    // Of what is older than the younger of the two, one table was not looked at.
+    let floor = floors.live.max(floors.done);
+    let mut args = filter.args(organization, now).to_vec();
+    let oldest = floor.as_deref().unwrap_or(OLDEST);
+    args.extend([before.into(), oldest.into(), (walk.limit + 1).into()]);
+    let mut jobs: Vec<JobRow> = db.all(select::rows(access), &args).await?;
+    let shown = usize::try_from(walk.limit).unwrap_or(usize::MAX);
+    let before = if jobs.len() > shown {
+        jobs.truncate(shown);
+        jobs.last().map(|job| job.id.clone())
+    } else {
+        floor
+    };
+    Ok(Listed { jobs, before })
+}
+
+/// The newest `most` jobs that pass the filter, however many pages that takes.
+pub async fn list_all(
+    db: &Db,
+    organization: &str,
+    filter: &Filter<'_>,
+    most: i64,
+    now: Timestamp,
+) -> Result<Vec<JobRow>> {
+    let mut jobs = Vec::new();
+    let mut before: Option<String> = None;
+    loop {
+        let left = most - i64::try_from(jobs.len()).unwrap_or(i64::MAX);
+        let listed = list(db, organization, filter, before.as_deref(), left, now).await?;
+        jobs.extend(listed.jobs);
+        before = listed.before;
+        if before.is_none() || i64::try_from(jobs.len()).unwrap_or(i64::MAX) >= most {
+            return Ok(jobs);
+        }
+    }
+}
+
+/// Those of the jobs `ids`, a JSON array, that pass the filter now, oldest first.
+pub(super) async fn still_matching(
+    tx: &mut Tx,
+    organization: &str,
+    filter: &Filter<'_>,
+    ids: &str,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let mut args = filter.args(organization, now).to_vec();
+    args.push(ids.into());
+    let rows: Vec<(String,)> = tx.all(select::AMONG, &args).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
 /// One job of an organization.
 pub async fn show(db: &Db, organization: &str, id: &str, now: Timestamp) -> Result<Option<JobRow>> {
-    db.optional(SHOW, args![organization, now, id]).await
+    db.optional(select::SHOW, args![organization, now, id])
+        .await
 }
 
 /// The attempts that did not complete a job, oldest first. Ask only for a job that [`show`] has found.
 pub async fn attempts(db: &Db, id: &str) -> Result<Vec<JobAttempt>> {
-    db.all(ATTEMPTS, args![id]).await
+    db.all(select::ATTEMPTS, args![id]).await
 }
 
 /// Jobs of all organizations that are running, due, or will be tried again; what is scheduled for later is left out.
 pub async fn unfinished(db: &Db, now: Timestamp) -> Result<i64> {
-    let (count,): (i64,) = db.one(UNFINISHED, args![now]).await?;
+    let (count,): (i64,) = db.one(select::UNFINISHED, args![now]).await?;
     Ok(count)
-}
-
-/// How many jobs of an organization each queue has in each state; what is missing is zero.
-pub async fn counts(db: &Db, organization: &str, now: Timestamp) -> Result<Vec<Count>> {
-    db.all(COUNTS, args![organization, now]).await
 }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Acted, Action, Filter, JobState, act, act_on_filter, attempts, counts, lanes, list, nodes,
-    set_concurrency, set_queue_paused, show,
+    Acted, Action, Filter, JobState, act, act_on_filter, attempts, counts, lanes, list, list_all,
+    nodes, set_concurrency, set_queue_paused, show,
 };
 use crate::{
     both,
@@ -86,24 +86,25 @@ both! {
             }
         }
         ids.reverse();
-        let all = list(&db.db, "default", &Filter::default(), None, 10, db.now()).await.unwrap();
+        let all = list_all(&db.db, "default", &Filter::default(), 10, db.now()).await.unwrap();
         assert_eq!(all.iter().map(|job| job.id.clone()).collect::<Vec<_>>(), ids);
         let page = list(&db.db, "default", &Filter::default(), Some(&ids[1]), 3, db.now()).await.unwrap();
-        assert_eq!(page.iter().map(|job| job.id.clone()).collect::<Vec<_>>(), ids[2..5]);
+        assert_eq!(page.before.as_ref(), Some(&ids[4]));
+        assert_eq!(page.jobs.iter().map(|job| job.id.clone()).collect::<Vec<_>>(), ids[2..5]);
         let discarded = Filter { state: Some(JobState::Discarded), ..Filter::default() };
-        assert_eq!(list(&db.db, "default", &discarded, None, 10, db.now()).await.unwrap().len(), 3);
+        assert_eq!(list_all(&db.db, "default", &discarded, 10, db.now()).await.unwrap().len(), 3);
         let counted = counts(&db.db, "default", db.now()).await.unwrap();
-        let counted: Vec<_> = counted.iter().map(|row| (row.state.as_str(), row.count)).collect();
+        let counted: Vec<_> = counted.rows.iter().map(|row| (row.state.as_str(), row.count)).collect();
         assert_eq!(counted, [("available", 3), ("discarded", 3)]);
-        assert!(list(&db.db, "other", &Filter::default(), None, 10, db.now()).await.unwrap().is_empty());
-        assert!(counts(&db.db, "other", db.now()).await.unwrap().is_empty());
+        assert!(list_all(&db.db, "other", &Filter::default(), 10, db.now()).await.unwrap().is_empty());
+        assert!(counts(&db.db, "other", db.now()).await.unwrap().rows.is_empty());
     }
 
     async fn every_filter_narrows(db: TestDb) {
         let id = db.enqueue(Plain::with("a")).await.id;
         let now = db.now();
         let found = async |filter: Filter<'_>| {
-            !list(&db.db, "default", &filter, None, 10, now).await.unwrap().is_empty()
+            !list_all(&db.db, "default", &filter, 10, now).await.unwrap().is_empty()
         };
         assert!(found(Filter { kind: Some("test.plain"), ..Filter::default() }).await, "{id}");
         assert!(!found(Filter { kind: Some("test.other"), ..Filter::default() }).await);
@@ -213,11 +214,10 @@ both! {
         }
         db.enqueue(Live::with("a")).await;
         let filter = Filter { kind: Some("test.plain"), ..Filter::default() };
-        let mut tx = db.db.begin().await.unwrap();
-        let refused = act_on_filter(&mut tx, "default", Action::Cancel, &filter, 4, db.now()).await.unwrap();
+        let refused = act_on_filter(&db.db, "default", Action::Cancel, &filter, 4, db.now()).await.unwrap();
         assert_eq!(refused, Err(3));
-        let acted = act_on_filter(&mut tx, "default", Action::Cancel, &filter, 3, db.now()).await.unwrap();
-        tx.commit().await.unwrap();
+        assert_eq!(jobs(&db).await.len(), 4);
+        let acted = act_on_filter(&db.db, "default", Action::Cancel, &filter, 3, db.now()).await.unwrap();
         assert_eq!(acted.unwrap().len(), 3);
         assert_eq!(jobs(&db).await.len(), 1);
     }

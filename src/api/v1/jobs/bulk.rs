@@ -212,21 +212,22 @@ pub(super) async fn bulk(
     Json(body): Json<BulkBody>,
 ) -> Answer<Json<BulkResult>> {
     let (env, organization) = (&state.env, &caller.organization);
-    let mut tx = env.db.begin().await?;
     let acted = match body {
         BulkBody::Ids(BulkIds { action, ids }) => {
-            admin::act(&mut tx, organization, action.action(), &ids, env.now()).await?
+            let mut tx = env.db.begin().await?;
+            let acted = admin::act(&mut tx, organization, action.action(), &ids, env.now()).await?;
+            tx.commit().await?;
+            acted
         }
         BulkBody::Filter(body) => {
             let action = body.action.action();
             let expected = body.expected_count.0;
             let filter = body.filter.filter();
-            admin::act_on_filter(&mut tx, organization, action, &filter, expected, env.now())
+            admin::act_on_filter(&env.db, organization, action, &filter, expected, env.now())
                 .await?
                 .map_err(|found| mismatch(found, expected))?
         }
     };
-    tx.commit().await?;
     Ok(Json(BulkResult::of(acted)))
 }
 

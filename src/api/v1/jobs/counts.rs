@@ -1,6 +1,7 @@
 //! `GET /v1/jobs/counts`
 
 use axum::extract::State;
+use memberd_jobs::kernel::Timestamp;
 use memberd_jobs::kernel::queue::{
     Queue,
     admin::{self, Count, JobState},
@@ -17,6 +18,12 @@ pub(super) struct JobCounts {
     total: StateCounts,
     /// In each queue.
     queues: Vec<QueueCounts>,
+    /// When the waiting jobs were counted: now, unless there are more than 10,000 of them.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    unfinished_counted_at: Timestamp,
+    /// When the finished jobs were counted: now, unless more than 10,000 are kept.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    finished_counted_at: Timestamp,
 }
 
 /// How many jobs of a queue are in each state.
@@ -78,6 +85,10 @@ impl StateCounts {
 /// Count jobs
 ///
 /// How many jobs of the organization are in each state, in all and by queue. Finished jobs count while they are kept.
+///
+/// Up to 10,000 jobs that wait or run, and up to 10,000 that have finished, are counted for each answer. More than that
+/// are counted now and then, the less often the longer it takes (a million every one to two minutes); the answer says
+/// when. The number of running jobs is always of now.
 #[utoipa::path(get, path = "/v1/jobs/counts", tag = "jobs", operation_id = "count_jobs",
     responses((status = 200, description = "The numbers.", body = JobCounts)))]
 pub(super) async fn counts(
@@ -86,7 +97,8 @@ pub(super) async fn counts(
     _: NoQuery,
 ) -> Answer<Json<JobCounts>> {
     let env = &state.env;
-    let rows = admin::counts(&env.db, &caller.organization, env.now()).await?;
+    let counts = admin::counts(&env.db, &caller.organization, env.now()).await?;
+    let rows = &counts.rows;
     let queues = Queue::ALL.into_iter().map(|queue| QueueCounts {
         queue: Word(queue),
         counts: StateCounts::of(rows.iter().filter(|row| row.queue == queue.as_str())),
@@ -94,5 +106,7 @@ pub(super) async fn counts(
     Ok(Json(JobCounts {
         total: StateCounts::of(rows.iter()),
         queues: queues.collect(),
+        unfinished_counted_at: counts.unfinished_counted_at,
+        finished_counted_at: counts.finished_counted_at,
     }))
 }

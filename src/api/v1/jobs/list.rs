@@ -47,6 +47,11 @@ pub(super) struct Filters {
 /// List jobs
 ///
 /// Waiting, running and finished jobs as one list, newest first. Finished jobs are kept for the retention.
+///
+/// A page looks at a bounded number of jobs (10,000 waiting or running and 10,000 finished ones), so that it takes no longer
+/// however many there are. Where few of them pass the filter, a page may hold fewer jobs than `limit`, or none, and have
+/// a `next_cursor` all the same: only a page without one is the last. The filters `member_id` and `schedule` and the
+/// states `running`, `cancelled` and `discarded` are looked up directly, so that their jobs are found in the first pages.
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", operation_id = "list_jobs", params(Filters),
     responses((status = 200, description = "A page of jobs.", body = Page<Job>)))]
 pub(super) async fn list(
@@ -68,15 +73,18 @@ pub(super) async fn list(
         created_after: filters.created_after,
     };
     let env = &state.env;
-    let rows = admin::list(
+    let listed = admin::list(
         &env.db,
         &caller.organization,
         &filter,
         before.as_deref(),
-        filters.limit.fetch(),
+        filters.limit.rows(),
         env.now(),
     )
     .await?;
-    let page = list.page(rows, filters.limit, |row| row.id.clone(), Job::from);
-    Ok(Json(page))
+    Ok(Json(list.page_before(
+        listed.jobs,
+        listed.before.as_deref(),
+        Job::from,
+    )))
 }

@@ -22,9 +22,12 @@ pub(super) struct QueueBody {
     /// Since when.
     #[schema(value_type = Option<String>, format = DateTime)]
     paused_at: Option<Timestamp>,
-    /// Jobs that wait, for their time or for a worker.
+    /// Jobs that wait, for their time or for a worker; as of `counted_at`.
     #[schema(minimum = 0)]
     waiting: i64,
+    /// When the waiting jobs were counted: now, unless more than 10,000 wait in all queues together.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    counted_at: Timestamp,
     /// Jobs that run.
     #[schema(minimum = 0)]
     running: i64,
@@ -50,6 +53,7 @@ impl QueueBody {
             paused: lane.paused_at.is_some(),
             paused_at: lane.paused_at,
             waiting: lane.waiting,
+            counted_at: lane.counted_at,
             running: lane.running,
             oldest_available_age_seconds: lane.oldest_available_at.map(age),
             concurrency: lane.concurrency,
