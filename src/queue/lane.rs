@@ -10,10 +10,7 @@ use memberd_jobs::kernel::{
     Context, Env,
     db::{Db, Error, Woken},
     limits::ROUND_JOBS_MAX,
-    queue::{
-        Ack, Claimed, Queue,
-        ack::{self, Settled},
-    },
+    queue::{Claimed, Queue, ack::Settled},
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -56,8 +53,12 @@ pub(super) struct Lane {
     more: bool,
     /// Ends that are not written yet, oldest first.
     ends: Vec<Ended>,
+    /// So many of the oldest ends go alone: the database refused them together.
+    singly: usize,
     /// Rounds under way.
-    flights: FuturesUnordered<Flight>,
+    pub(super) flights: FuturesUnordered<Flight>,
+    /// No round starts before, because one has failed; those under way go on meanwhile.
+    pub(super) resume_at: Option<Instant>,
     /// When to look at the database although nobody asks for it.
     look_at: Instant,
     inbox: mpsc::UnboundedReceiver<Ended>,
@@ -66,7 +67,7 @@ pub(super) struct Lane {
     jobs: Jobs,
     table: Arc<Table>,
     outage: Arc<Outage>,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     stop: CancellationToken,
     give_up: CancellationToken,
 }
@@ -94,7 +95,9 @@ impl Lane {
             kept: 0,
             more: true,
             ends: Vec::new(),
+            singly: 0,
             flights: FuturesUnordered::new(),
+            resume_at: None,
             look_at: Instant::now(),
             inbox,
             outbox,
@@ -143,6 +146,9 @@ impl Lane {
 
     /// Whether there is enough to do for a round now.
     fn is_worth_a_round(&self) -> bool {
+        if self.resume_at.is_some() {
+            return false;
+        }
         match self.flights.len() {
             0 => {
                 let hungry = self.more && self.free_slots() > 0 && !self.is_draining();
@@ -156,9 +162,12 @@ impl Lane {
     }
 
     fn launch(&mut self, by_clock: bool) {
-        let ends = self.ends.drain(..self.ends.len().min(ROUND_JOBS_MAX));
+        let alone = self.singly > 0;
+        self.singly = self.singly.saturating_sub(1);
+        let most = if alone { 1 } else { ROUND_JOBS_MAX };
+        let ends = self.ends.drain(..self.ends.len().min(most));
         let ends: Vec<Ended> = ends.collect();
-        let free = (!self.is_draining()).then(|| self.free_slots().min(ROUND_JOBS_MAX));
+        let free = (!alone && !self.is_draining()).then(|| self.free_slots().min(ROUND_JOBS_MAX));
         let order = Order {
             db: self.db.clone(),
             queue: self.queue,
@@ -176,11 +185,13 @@ impl Lane {
     }
 
     /// Waits for whatever comes first.
-    async fn wait(&mut self) {
-        let (draining, waiting) = (self.is_draining(), self.flights.is_empty());
+    pub(super) async fn wait(&mut self) {
+        let draining = self.is_draining();
+        let resume_at = self.resume_at;
+        let waiting = self.flights.is_empty() && resume_at.is_none();
         let patience = self.look_at.saturating_duration_since(Instant::now());
         tokio::select! {
-            Some(landed) = self.flights.next() => self.land(landed).await,
+            Some(landed) = self.flights.next() => self.land(landed),
             Some(ended) = self.inbox.recv() => self.free(ended),
             woken = self.env.db.wakes().wait(self.queue, patience), if waiting && !draining => {
                 match woken {
@@ -189,6 +200,7 @@ impl Lane {
                     Woken::Elapsed => self.launch(true),
                 }
             }
+            () = resume(resume_at), if resume_at.is_some() => self.resume_at = None,
             () = self.stop.cancelled(), if !draining => {}
             () = self.give_up.cancelled() => {}
         }
@@ -216,7 +228,7 @@ impl Lane {
     }
 
     /// A round is back.
-    async fn land(&mut self, landed: Landed) {
+    fn land(&mut self, landed: Landed) {
         self.kept -= landed.kept;
         match landed.done {
             Ok(done) => {
@@ -232,10 +244,7 @@ impl Lane {
                     self.start(job);
                 }
             }
-            Err(error) => {
-                self.ends.splice(..0, landed.ends);
-                self.failed(&error).await;
-            }
+            Err(error) => self.failed(landed.ends, landed.kept == 0, &error),
         }
     }
 
@@ -258,44 +267,32 @@ impl Lane {
         let _ = self.jobs.send(Envelope { cx, leash, slot });
     }
 
-    /// Nothing is lost: the ends stay here, and what a lost answer claimed is found by the leases.
-    async fn failed(&mut self, error: &Error) {
+    /// Nothing is lost: the ends stay here, and what a lost answer claimed is found by the leases. Of ends that the
+    /// database refuses together each goes alone (`without_claim`), so that one which cannot be written does not hold
+    /// up the others for ever. It is dropped: its job comes back as one that nobody here knows.
+    fn failed(&mut self, ends: Vec<Ended>, without_claim: bool, error: &Error) {
         self.more = true;
-        if is_lasting(error) && !self.ends.is_empty() {
-            self.settle_singly().await;
+        if is_lasting(error)
+            && without_claim
+            && let [ended] = ends.as_slice()
+        {
+            tracing::error!(job.id = ended.cx.job.id, %error, "the end of a job cannot be written");
+            self.table.forget(&ended.claim());
             return;
         }
-        self.outage.met(self.queue.as_str(), error);
-        let pause = self.backoff.next(&self.env.chance);
-        self.give_up
-            .run_until_cancelled(tokio::time::sleep(pause))
-            .await;
-    }
-
-    /// Writes the ends one by one after the database refused them together, so that one that cannot be written does
-    /// not hold up the others for ever. It is dropped: its job comes back as one that nobody here knows.
-    async fn settle_singly(&mut self) {
-        while let Some(ended) = self.ends.pop() {
-            let acks: Vec<Ack> = ended.ack().into_iter().collect();
-            let written = async {
-                let mut tx = self.db.begin().await?;
-                let settled = ack::settle(&mut tx, self.env.now(), &acks).await?;
-                tx.commit().await?;
-                Ok(settled)
-            };
-            match written.await {
-                Ok(settled) => self.written(&[ended], settled),
-                Err(error) if is_lasting(&error) => {
-                    tracing::error!(job.id = ended.cx.job.id, %error, "the end of a job cannot be written");
-                    self.table.forget(&ended.claim());
-                }
-                Err(error) => {
-                    self.outage.met(self.queue.as_str(), &error);
-                    self.ends.push(ended);
-                    return;
-                }
-            }
+        if is_lasting(error) && !ends.is_empty() {
+            self.singly += ends.len();
+        } else {
+            self.outage.met(self.queue.as_str(), error);
+            self.resume_at = Some(Instant::now() + self.backoff.next(&self.env.chance));
         }
+        self.ends.splice(..0, ends);
+    }
+}
+
+async fn resume(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
     }
 }
 

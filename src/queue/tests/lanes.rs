@@ -2,13 +2,17 @@
 
 use memberd_jobs::{
     args,
-    kernel::{db::Sql, queue::Outcome},
+    kernel::{
+        db::{Error, Sql},
+        queue::Outcome,
+    },
     testing::Engine,
 };
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::mpsc;
 
 use super::{
-    super::{Process, backend::Envelope, lane::Lane, outage::Outage, table::Table},
+    super::{Process, backend::Envelope, flight::Landed, lane::Lane, outage::Outage, table::Table},
     *,
 };
 
@@ -20,27 +24,32 @@ struct Bare {
     task: JoinHandle<()>,
 }
 
+fn process(db: &TestDb, table: &Arc<Table>) -> Process {
+    Process {
+        env: db.env.clone(),
+        registry: Arc::new(registry()),
+        table: Arc::clone(table),
+        outage: Arc::new(Outage::default()),
+        options: options(&db.env),
+    }
+}
+
+fn lane(
+    process: &Process,
+    jobs: mpsc::UnboundedSender<Envelope>,
+    stop: &CancellationToken,
+) -> Lane {
+    let give_up = CancellationToken::new();
+    Lane::new(process, Queue::Default, SLOTS, jobs, stop.clone(), give_up)
+}
+
 impl Bare {
     async fn new(engine: Engine) -> Self {
         let db = TestDb::new(engine).await;
         let table = Arc::new(Table::default());
-        let process = Process {
-            env: db.env.clone(),
-            registry: Arc::new(registry()),
-            table: Arc::clone(&table),
-            outage: Arc::new(Outage::default()),
-            options: options(&db.env),
-        };
         let (jobs, claimed) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
-        let lane = Lane::new(
-            &process,
-            Queue::Default,
-            SLOTS,
-            jobs,
-            stop.clone(),
-            CancellationToken::new(),
-        );
+        let lane = lane(&process(&db, &table), jobs, &stop);
         let task = TaskTracker::new().spawn(lane.run());
         Self {
             db,
@@ -139,4 +148,120 @@ async fn a_dropped_envelope_gives_its_job_back() {
     job_in(&lane.db.env, &id, "completed").await;
     lane.stop.cancel();
     within("the lane ends", lane.task).await.unwrap();
+}
+
+/// While ends that were refused together go one by one, the other round goes on: it may be the one that has the writer.
+#[tokio::test]
+async fn refused_ends_do_not_wait_for_a_round_that_waits_for_them() {
+    const REFUSE: Sql = Sql::both(
+        "CREATE TRIGGER refuse BEFORE INSERT ON jobs_done WHEN NEW.kind = 'test.hasty'
+         BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    );
+    let mut lane = Bare::new(Engine::Sqlite).await;
+    lane.db.execute(REFUSE, args![]).await;
+    let refused = lane.claim(NewJob::of("default", &Hasty {}).unwrap()).await;
+    let mut others = Vec::new();
+    // More than the share of the slots at which a second round starts.
+    for _ in 0..SLOTS - 1 {
+        others.push(lane.claim(puppet(Does::Complete)).await);
+    }
+    let ids: Vec<String> = others.iter().map(|other| other.cx.job.id.clone()).collect();
+    let mut other = SqliteConnection::connect(&lane.db.url()).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    refused.slot.end(Some(Outcome::Completed { report: None }));
+    let_others_run().await;
+    for other in others {
+        other.slot.end(Some(Outcome::Completed { report: None }));
+    }
+    let_others_run().await;
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    for id in ids {
+        job_in(&lane.db.env, &id, "completed").await;
+    }
+    lane.stop.cancel();
+    within("the lane ends", lane.task).await.unwrap();
+}
+
+/// This test's runtime has one thread: whatever can run, runs before the test goes on.
+async fn let_others_run() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn landed(done: Result<(), Error>) -> Landed {
+    Landed {
+        ends: Vec::new(),
+        kept: 0,
+        done: done.map(|()| None),
+    }
+}
+
+/// A round that failed makes the lane pause, but not the round beside it, which may hold rows that others wait for.
+#[tokio::test]
+async fn a_lane_pauses_after_an_error_while_its_other_round_goes_on() {
+    let db = TestDb::sqlite().await;
+    let (jobs, _claimed) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let mut lane = lane(&process(&db, &Arc::default()), jobs, &stop);
+    // Long pauses, as after many errors.
+    for _ in 0..10 {
+        lane.backoff.next(&db.chance);
+    }
+    let error = Error::Unavailable("away".to_owned());
+    lane.flights.push(Box::pin(async { landed(Err(error)) }));
+    within("the failed round lands", lane.wait()).await;
+    assert!(lane.resume_at.is_some());
+    lane.flights.push(Box::pin(async {
+        let_others_run().await;
+        landed(Ok(()))
+    }));
+    within("the other round lands", lane.wait()).await;
+    assert!(lane.flights.is_empty());
+    assert!(
+        lane.resume_at.is_some(),
+        "the lane slept before the other round"
+    );
+    // When the pause is over the lane goes on.
+    lane.resume_at = Some(tokio::time::Instant::now());
+    within("the pause ends", lane.wait()).await;
+    assert!(lane.resume_at.is_none());
+}
+
+/// The server ends a round in the middle: its ends stay with the lane, which writes them in the next one.
+#[tokio::test]
+async fn a_round_that_is_lost_on_postgres_is_flown_again() {
+    const HELD: &str = "SELECT id FROM jobs WHERE id = $1 FOR UPDATE";
+    const END_WAITING: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()";
+    let mut lane = Bare::new(Engine::Postgres).await;
+    let envelope = lane.claim(puppet(Does::Complete)).await;
+    let id = envelope.cx.job.id.clone();
+    let mut other = PgConnection::connect(&lane.db.url()).await.unwrap();
+    sqlx::query("BEGIN").execute(&mut other).await.unwrap();
+    sqlx::query(HELD)
+        .bind(&id)
+        .execute(&mut other)
+        .await
+        .unwrap();
+    envelope.slot.end(Some(Outcome::Completed { report: None }));
+    // The round waits for the row, and dies there.
+    let url = lane.db.url();
+    until("the round is lost", || async {
+        let mut server = PgConnection::connect(&url).await.unwrap();
+        let ended = sqlx::query(END_WAITING).execute(&mut server).await;
+        (ended.unwrap().rows_affected() > 0).then_some(())
+    })
+    .await;
+    assert_eq!(lane.table.claims(), [(id.clone(), 1)]);
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    let done = job_in(&lane.db.env, &id, "completed").await;
+    assert_eq!(done.attempt, 1);
+    lane.stop.cancel();
+    within("the lane ends", lane.task).await.unwrap();
+    assert!(lane.table.claims().is_empty());
+    assert_eq!(lane.db.count("job_attempts").await, 0);
 }
