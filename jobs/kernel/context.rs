@@ -95,6 +95,9 @@ impl Context {
         };
         match ack::settle(tx, self.env.now(), &[end]).await?.applied {
             1 => {
+                if self.job.exclusive {
+                    ack::hand_over(tx, &self.job.id).await?;
+                }
                 self.completed.store(true, Ordering::Release);
                 Ok(())
             }

@@ -212,6 +212,22 @@ const HASTEN: Sql = Sql::split(
      WHERE jobs.unique_key = first.unique_key AND owner IS NULL AND NOT unique_running AND jobs.due_at > first.due_at",
 );
 
+/// Where a job waits for the key of job `$1`, which has just ended.
+const BEHIND: Sql = Sql::both(
+    "SELECT w.queue FROM jobs_done AS d JOIN jobs AS w ON w.unique_key = d.unique_key
+     WHERE d.id = $1 AND w.unique_key IS NOT NULL AND w.owner IS NULL AND NOT w.unique_running LIMIT 1",
+);
+
+/// Tells all nodes that an exclusive job which has just ended leaves its key to one that waits: this node may have no
+/// slot for it.
+pub async fn hand_over(tx: &mut Tx, id: &str) -> Result<()> {
+    let behind: Option<(String,)> = tx.optional(BEHIND, args![id]).await?;
+    if let Some(queue) = behind.and_then(|row| Queue::parse(&row.0)) {
+        tx.wake(queue);
+    }
+    Ok(())
+}
+
 /// Writes the ends of many runs. Whatever no longer holds its claim changes nothing and is counted as stale.
 pub async fn settle(tx: &mut Tx, now: Timestamp, acks: &[Ack]) -> Result<Settled> {
     let (mut finals, mut backs, mut failed) = (Vec::new(), Vec::new(), Vec::new());

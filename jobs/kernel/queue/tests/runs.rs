@@ -9,14 +9,17 @@ use crate::{
     both,
     kernel::{
         Context, Job, JobDef, JobError, JobResult, Registry, Report,
-        db::{Error, Tx},
+        db::{Error, Tx, Woken},
         events::{self, Event},
         outbox::{self, NewJob},
-        queue::{Claimed, lease},
-        test_jobs::{LEASE, Plain, Waiting, claim_one, done, jobs, registry},
+        queue::{Claimed, Queue, lease},
+        test_jobs::{Exclusive, LEASE, Plain, Waiting, claim_one, done, jobs, registry},
     },
-    testing::{Drained, TestDb},
+    testing::{Drained, Engine, TestDb},
 };
+
+/// How long a bell may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn context(db: &TestDb, job: Claimed) -> Context {
     Context::new(db.env.clone(), job, CancellationToken::new())
@@ -92,6 +95,34 @@ both! {
         assert_eq!(reports, [Some("{\"rows\":1}".to_owned()), None]);
         assert_eq!(db.count("events").await, 1);
         assert!(jobs(&db).await.is_empty());
+    }
+
+    async fn an_exclusive_job_that_ends_itself_tells_who_waits_for_its_key(db: TestDb) {
+        let stop = CancellationToken::new();
+        let (listener, token) = (db.db.clone(), stop.clone());
+        let listening = tokio::task::JoinSet::from_iter([async move { listener.listen(token).await }]);
+        let rings = async || db.db.wakes().wait(Queue::Default, PATIENCE).await;
+        if db.engine() == Engine::Postgres {
+            // A listener rings once when it begins to listen.
+            assert_eq!(rings().await, Woken::Rung);
+        }
+        db.enqueue(Exclusive::with("k")).await;
+        assert_eq!(rings().await, Woken::Rung);
+        let first = context(&db, claim_one(&db, "a").await);
+        db.enqueue(Exclusive::with("k")).await;
+        assert_eq!(rings().await, Woken::Rung);
+        let mut tx = db.db.begin().await.unwrap();
+        first.complete_in(&mut tx, &Report::none()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(rings().await, Woken::Rung, "the second job waits for the key");
+        let second = context(&db, claim_one(&db, "b").await);
+        let mut tx = db.db.begin().await.unwrap();
+        second.complete_in(&mut tx, &Report::none()).await.unwrap();
+        tx.commit().await.unwrap();
+        let silent = db.db.wakes().wait(Queue::Default, Duration::from_millis(50)).await;
+        assert_eq!(silent, Woken::Elapsed, "nobody waits for the key");
+        stop.cancel();
+        listening.join_all().await;
     }
 
     async fn a_job_that_lost_its_lease_writes_nothing(db: TestDb) {
