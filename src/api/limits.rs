@@ -44,6 +44,12 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 /// Slots of a queue that people may set.
 pub const CONCURRENCY_MAX: i64 = 1_000;
 
+/// Jobs of a queue running at once in the whole installation, as people may limit them.
+pub const RUNNING_MAX: i64 = 100_000;
+
+/// Jobs of a queue started per second in the whole installation, as people may limit them.
+pub const RATE_MAX: i64 = 100_000;
+
 /// Distance of a job's priority from the normal one that people may set.
 pub const PRIORITY_SPAN: i64 = 100;
 

@@ -200,11 +200,18 @@ impl<const MAX: usize> ToSchema for Text<MAX> {
     }
 }
 
-/// Reads a field that must be there but may be null.
-pub(super) fn nullable<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer)
+/// A field of an edit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Change<T> {
+    /// It is not given, and nothing changes.
+    #[default]
+    Keep,
+    /// It is given; null takes away what was set.
+    To(Option<T>),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(Self::To)
+    }
 }

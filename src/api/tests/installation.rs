@@ -83,6 +83,43 @@ async fn the_slots_of_a_queue_can_be_set_and_given_back() {
 }
 
 #[tokio::test]
+async fn the_limits_of_the_installation_can_be_set_and_taken_away() {
+    let app = App::new().await;
+    let key = app.admin().await;
+    let patch = async |body| {
+        app.write(Method::PATCH, &key, "/v1/queues/default", &body)
+            .await
+    };
+    let set = patch(json!({"max_running": 2, "rate_per_second": 5}))
+        .await
+        .json();
+    assert_eq!(
+        (&set["max_running"], &set["rate_per_second"]),
+        (&json!(2), &json!(5))
+    );
+    // What is not given stays.
+    let again = patch(json!({"max_running": null})).await.json();
+    assert_eq!(
+        (&again["max_running"], &again["rate_per_second"]),
+        (&json!(null), &json!(5))
+    );
+    let none = patch(json!({"rate_per_second": null, "concurrency": 3}))
+        .await
+        .json();
+    assert_eq!(
+        (&none["rate_per_second"], &none["concurrency"]),
+        (&json!(null), &json!(3))
+    );
+    for wrong in [
+        json!({"rate_per_second": 0}),
+        json!({"max_running": -1}),
+        json!({"max_running": "2"}),
+    ] {
+        assert_eq!(patch(wrong).await.status, 400);
+    }
+}
+
+#[tokio::test]
 async fn schedules_run_pause_and_resume() {
     let app = App::new().await;
     let key = app.admin().await;

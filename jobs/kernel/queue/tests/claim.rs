@@ -14,7 +14,7 @@ use crate::{
         Env,
         db::Sql,
         outbox,
-        queue::{Queue, claim},
+        queue::{Queue, admin, claim},
         test_jobs::{
             Exclusive, Plain, claim_freed, claim_one, claim_some, completed, jobs, settle, wanted,
         },
@@ -149,6 +149,25 @@ both! {
             db.advance(Duration::from_millis(wait));
             assert_eq!(claim_some(&db, "a", 100).await.len(), expected, "after {wait} ms");
         }
+    }
+
+    async fn limits_that_people_set_hold_from_the_next_claim_on(db: TestDb) {
+        enqueue(&db, 20).await;
+        let mut tx = db.db.begin().await.unwrap();
+        admin::set_max_running(&mut tx, Queue::Default, Some(3)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(claim_some(&db, "a", 10).await.len() + claim_some(&db, "b", 10).await.len(), 3);
+        let mut tx = db.db.begin().await.unwrap();
+        admin::set_max_running(&mut tx, Queue::Default, None).await.unwrap();
+        admin::set_rate(&mut tx, Queue::Default, Some(4), db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(claim_some(&db, "a", 10).await.len(), 0, "a new rate begins with nothing");
+        db.advance(Duration::from_millis(500));
+        assert_eq!(claim_some(&db, "a", 10).await.len() + claim_some(&db, "b", 10).await.len(), 2);
+        let mut tx = db.db.begin().await.unwrap();
+        admin::set_rate(&mut tx, Queue::Default, None, db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(claim_some(&db, "a", 100).await.len(), 15);
     }
 
     async fn a_clock_that_is_behind_does_not_fill_the_bucket_twice(db: TestDb) {
