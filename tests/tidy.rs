@@ -290,7 +290,9 @@ fn apalis_is_known_to_the_queue_alone() {
             let known = ["apalis::", "apalis_core::", "apalis_sql::"]
                 .iter()
                 .any(|name| code.contains(name));
-            if known && !path.starts_with("src/queue") && !path.ends_with("tidy.rs") {
+            // What is wrong with its own backends is shown by a program apart.
+            let allowed = ["src/queue", "benches/stock", "tests/tidy.rs"];
+            if known && !allowed.iter().any(|place| path.starts_with(place)) {
                 broken.push(path.display().to_string());
             }
         }

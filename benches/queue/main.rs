@@ -12,6 +12,8 @@
     reason = "a measurement that cannot be made ends"
 )]
 
+#[path = "../page.rs"]
+mod page;
 mod report;
 
 use std::{

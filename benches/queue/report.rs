@@ -1,10 +1,13 @@
 //! The table and the picture.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, process::Command};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use serde_json::Value;
 
-use crate::Figures;
+use crate::{
+    Figures,
+    page::{machine, median},
+};
 
 /// A goal: case, its words, the wanted figures on PostgreSQL and on SQLite, and whether less is better.
 const GOALS: [(&str, &str, f64, Option<f64>, bool); 7] = [
@@ -54,6 +57,24 @@ const BEST_PEER: (&str, f64) = ("gw-run-best-p1", 1.25);
 const REACHED: &str = "reached";
 const MISSED: &str = "**missed**";
 
+/// What `benches/stock/run.sh` saw; it is not measured again with the figures.
+const STOCK: &str = "
+## Where the stock backends of apalis fail
+
+memberd runs on apalis' workers, but not on its SQL backends. Seen with apalis-postgres and apalis-sqlite 1.0.0 on
+2026-11-21 by `benches/stock/run.sh`, a small program of its own that anybody can run again; the last column is the test
+of memberd's backend for the same case, on both databases.
+
+| | apalis-postgres | apalis-sqlite | memberd |
+|---|---|---|---|
+| kill -9 of a process with 20 running jobs, fetched 200 at a time | 160 of 1,000 finished twice | 140 of 1,000 finished twice | exactly those that ran: `two_queues_killed_in_turn_on_postgres` |
+| a job whose timeout has passed | `Running` for ever | `Running` for ever | tried again: `a_panic_and_a_timeout_end_that_job_alone` |
+| one row of ten that cannot be read | the worker ends, the other nine do not run | the same | that one ends: `what_cannot_be_read_or_is_unknown_harms_nobody_else` |
+| a job that fails each time | 25 attempts in 0.2 s, then dead | 25 attempts in 0.1 s, then dead | growing pauses: `a_failing_job_waits_longer_each_time_and_is_discarded_at_last` |
+
+[What the queue promises](../guarantees.md) has the tests of all eleven cases.
+";
+
 fn best_peer(peers: &[(String, f64)]) -> Option<f64> {
     let (name, times) = BEST_PEER;
     let (_, rate) = peers.iter().find(|(peer, _)| peer == name)?;
@@ -80,12 +101,6 @@ pub(crate) fn peers(file: &str) -> Vec<(String, f64)> {
         .collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1));
     all
-}
-
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// The whole page.
@@ -146,6 +161,7 @@ pub(crate) fn markdown(
             let _ = writeln!(text, "| {name} | {} | {:.2}× |", number(*rate), ours / rate);
         }
     }
+    text.push_str(STOCK);
     text
 }
 
@@ -162,26 +178,6 @@ fn number(value: f64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// What it ran on, as far as it matters.
-fn machine(folder: &Path) -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("an unnamed CPU", |(_, name)| name.trim());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let disk = Command::new("df")
-        .args(["--output=fstype"])
-        .arg(folder)
-        .output();
-    let disk = disk.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-    let disk = disk.unwrap_or_default();
-    let disk = disk.lines().last().unwrap_or("?").trim();
-    format!("{cores} cores of {model}, Linux {}, {disk}", kernel.trim())
 }
 
 const WIDTH: f64 = 720.0;

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     load::Answers,
+    page::{median, percentile},
     usage::{Spent, mib},
 };
 
@@ -69,7 +70,7 @@ impl Row {
 
     /// The median of each figure over the rounds.
     pub(crate) fn median(rows: &[Self]) -> Self {
-        let of = |figure: fn(&Self) -> f64| median(rows.iter().map(figure).collect());
+        let of = |figure: fn(&Self) -> f64| median(&rows.iter().map(figure).collect::<Vec<_>>());
         Self {
             wanted: rows[0].wanted,
             rate: of(|row| row.rate),
@@ -119,9 +120,10 @@ impl fmt::Display for Row {
 impl Idle {
     /// The median of each figure over the rounds.
     pub(crate) fn median(all: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| median(&all.iter().map(figure).collect::<Vec<_>>());
         Self {
-            rss_mib: median(all.iter().map(|one| one.rss_mib).collect()),
-            cpu_percent: median(all.iter().map(|one| one.cpu_percent).collect()),
+            rss_mib: of(|one| one.rss_mib),
+            cpu_percent: of(|one| one.cpu_percent),
             cpu_percent_max: all.iter().map(|one| one.cpu_percent).fold(0.0, f64::max),
             jobs: all.iter().map(|one| one.jobs).sum(),
         }
@@ -145,17 +147,6 @@ fn sorted(times: &[Duration]) -> Vec<f64> {
         .collect();
     millis.sort_by(f64::total_cmp);
     millis
-}
-
-/// Nearest rank; not a number without values.
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or(f64::NAN)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    percentile(&values, 50)
 }
 
 fn count(count: usize) -> f64 {

@@ -13,6 +13,8 @@
 
 mod figures;
 mod load;
+#[path = "../page.rs"]
+mod page;
 mod probe;
 mod report;
 mod usage;

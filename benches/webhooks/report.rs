@@ -1,8 +1,11 @@
 //! The table and the picture.
 
-use std::{fmt::Write as _, path::Path, process::Command};
+use std::{fmt::Write as _, path::Path};
 
-use crate::figures::{Idle, Row, Setup};
+use crate::{
+    figures::{Idle, Row, Setup},
+    page::machine,
+};
 
 /// The goals, as the issue of the spine sets them.
 const ANSWER_P99_MS: f64 = 20.0;
@@ -94,26 +97,6 @@ fn goals(idle: &Idle, first: &Row) -> String {
         let _ = writeln!(text, "| {goal} | {measured} | {word} |");
     }
     text
-}
-
-/// What it ran on, as far as it matters.
-fn machine(folder: &Path) -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("an unnamed CPU", |(_, name)| name.trim());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let disk = Command::new("df")
-        .args(["--output=fstype"])
-        .arg(folder)
-        .output();
-    let disk = disk.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-    let disk = disk.unwrap_or_default();
-    let disk = disk.lines().last().unwrap_or("?").trim();
-    format!("{cores} cores of {model}, Linux {}, {disk}", kernel.trim())
 }
 
 const WIDTH: f64 = 720.0;
