@@ -8,3 +8,5 @@ pub mod ingest;
 pub mod queue;
 pub mod runtime;
 pub mod stripe;
+#[cfg(test)]
+mod testing;

@@ -126,6 +126,11 @@ impl TestClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
     }
+
+    /// Puts the clock to a moment, also to an earlier one.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::SeqCst);
+    }
 }
 
 impl Clock for TestClock {

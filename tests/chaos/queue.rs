@@ -6,15 +6,16 @@
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use memberd_jobs::{
     args,
     kernel::db::Sql,
-    testing::{Engine, TestDb},
+    testing::{Engine, Server, TestDb},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::seed;
 use crate::support::{let_pass, wait::within};
@@ -30,6 +31,12 @@ const SLOTS: &str = "20";
 const LEASE: &str = "5s";
 /// The longest time between two kills, a start not counted.
 const LIFE_MAX_MS: u64 = 600;
+/// The same.
+const LEASE_TIME: Duration = Duration::from_secs(5);
+/// What a rescue may take beyond a lease and a third, because the machine is busy.
+const MARGIN: Duration = Duration::from_secs(2);
+/// How long the database is away.
+const OUTAGE: Duration = Duration::from_secs(5);
 /// How long the rest may take after the last kill.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -58,6 +65,11 @@ impl Process {
         self.0.wait().unwrap();
         // PostgreSQL may still be doing what it was asked last; the leases are far longer.
         let_pass(Duration::from_millis(200)).await;
+        self.owned(db).await
+    }
+
+    /// Jobs that are this process's, as the database has it.
+    async fn owned(&self, db: &TestDb) -> i64 {
         let pid = self.0.id().to_string();
         let (owned,): (i64,) = db.env.db.one(OWNED, args![pid]).await.unwrap();
         owned
@@ -88,20 +100,32 @@ fn command(db: &TestDb) -> Command {
     command
 }
 
+fn enqueue(db: &TestDb, jobs: usize) {
+    let jobs = jobs.to_string();
+    let enqueued = command(db).args(["enqueue-effects", &jobs]).status();
+    assert!(enqueued.unwrap().success());
+}
+
+/// Waits until nothing is left, and looks whether all of it was done, once.
+async fn assert_every_effect_once(db: &TestDb, jobs: usize) {
+    within(PATIENCE, "no job left", async || {
+        (db.count("jobs").await == 0).then_some(())
+    })
+    .await;
+    let (wrong,): (i64,) = db.env.db.one(NOT_ONCE, args![]).await.unwrap();
+    assert_eq!(wrong, 0, "jobs whose effect is not there exactly once");
+    let done = db.count("jobs_done WHERE kind = 'bench.effect'").await;
+    assert_eq!(done, i64::try_from(jobs).unwrap());
+}
+
 async fn every_effect_once(engine: Engine) {
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let kills = std::env::var_os(VARIABLE);
     let kills = kills.map_or(KILLS, |text| text.to_str().unwrap().parse().unwrap());
     let db = TestDb::new(engine).await;
-    let jobs = (kills * JOBS_PER_KILL).to_string();
-    assert!(
-        command(&db)
-            .args(["enqueue-effects", &jobs])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let jobs = kills * JOBS_PER_KILL;
+    enqueue(&db, jobs);
     let mut processes = [Process::start(&db), Process::start(&db)];
     let mut in_flight = 0;
     for kill in 0..kills {
@@ -109,18 +133,7 @@ async fn every_effect_once(engine: Engine) {
         in_flight += processes[kill % 2].kill9(&db).await;
         processes[kill % 2] = Process::start(&db);
     }
-    within(PATIENCE, "no job left", async || {
-        (db.count("jobs").await == 0).then_some(())
-    })
-    .await;
-    let (wrong,): (i64,) = db.env.db.one(NOT_ONCE, args![]).await.unwrap();
-    assert_eq!(wrong, 0, "jobs whose effect is not there exactly once");
-    assert_eq!(
-        db.count("jobs_done WHERE kind = 'bench.effect'")
-            .await
-            .to_string(),
-        jobs
-    );
+    assert_every_effect_once(&db, jobs).await;
     // Whatever ran when its process was killed runs again, and nothing else.
     assert_eq!(
         db.count("job_attempts").await,
@@ -142,4 +155,96 @@ async fn two_queues_killed_in_turn_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_queues_killed_in_turn_on_postgres() {
     every_effect_once(Engine::Postgres).await;
+}
+
+/// From the kill until no job is the dead process's any more: its leases end, and the other process looks for such.
+async fn rescue(engine: Engine) {
+    const JOBS: usize = 4_000;
+    let db = TestDb::new(engine).await;
+    enqueue(&db, JOBS);
+    let _other = Process::start(&db);
+    let mut dying = Process::start(&db);
+    within(PATIENCE, "jobs under way", async || {
+        (dying.owned(&db).await > 5).then_some(())
+    })
+    .await;
+    let killed = Instant::now();
+    let owned = dying.kill9(&db).await;
+    assert!(owned > 0, "nothing was running: nothing was tested");
+    within(PATIENCE, "a rescue", async || {
+        (dying.owned(&db).await == 0).then_some(())
+    })
+    .await;
+    let took = killed.elapsed();
+    println!("{owned} jobs were rescued after {took:.1?}");
+    assert!(
+        took < LEASE_TIME * 4 / 3 + MARGIN,
+        "the rescue took {took:?}"
+    );
+    assert_every_effect_once(&db, JOBS).await;
+    assert_eq!(db.count("job_attempts").await, owned);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_process_is_rescued_within_a_lease_and_a_third_on_sqlite() {
+    rescue(Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_process_is_rescued_within_a_lease_and_a_third_on_postgres() {
+    rescue(Engine::Postgres).await;
+}
+
+/// Two processes in the middle of their work, and what keeps them from it.
+async fn without_database(db: &TestDb, outage: impl Future<Output = ()>) {
+    const JOBS: usize = 3_000;
+    enqueue(db, JOBS);
+    let mut processes = [Process::start(db), Process::start(db)];
+    within(PATIENCE, "work under way", async || {
+        (db.count("jobs_done").await > 200).then_some(())
+    })
+    .await;
+    outage.await;
+    assert!(
+        db.count("jobs").await > 0,
+        "all was done before: nothing was tested"
+    );
+    assert_every_effect_once(db, JOBS).await;
+    for process in &mut processes {
+        assert!(
+            process.0.try_wait().unwrap().is_none(),
+            "a process has ended"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_queues_survive_a_stop_of_postgres() {
+    let mut server = Server::start().await;
+    let db = TestDb::on(&server).await;
+    without_database(&db, async {
+        server.stop();
+        let_pass(OUTAGE).await;
+        server.start_again().await;
+    })
+    .await;
+}
+
+/// What is nearest to a stop where there is no server: somebody else has the file's lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_queues_survive_a_lock_of_sqlite() {
+    let db = TestDb::sqlite().await;
+    without_database(&db, async {
+        let mut other = SqliteConnection::connect(&db.url()).await.unwrap();
+        within(PATIENCE, "the lock", async || {
+            sqlx::query("BEGIN IMMEDIATE")
+                .execute(&mut other)
+                .await
+                .ok()
+        })
+        .await;
+        let_pass(OUTAGE).await;
+        sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    })
+    .await;
 }

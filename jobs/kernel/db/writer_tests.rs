@@ -55,6 +55,35 @@ async fn a_crowd_shares_few_commits() {
     assert_eq!(db.count("job_windows").await, 200);
 }
 
+/// The first has the writer for itself and commits alone; the others wait behind it, and see each other.
+#[tokio::test]
+async fn a_crowd_of_trips_shares_few_commits() {
+    const TRIP: Sql = Sql::both(
+        "INSERT INTO job_windows (unique_key, job_id, until_at) VALUES ($1, 'a', 0) RETURNING unique_key",
+    );
+    let db = TestDb::sqlite().await;
+    let before = commits(&db);
+    let mut crowd = JoinSet::new();
+    for member in 0..200 {
+        let db = db.db.clone();
+        crowd.spawn(async move {
+            let key = format!("k{member}");
+            let told: Vec<(String,)> = db.alone(TRIP, args![&key]).await.unwrap();
+            assert_eq!(told, [(key,)]);
+        });
+    }
+    crowd.join_all().await;
+    let spent = commits(&db) - before;
+    assert!((2..=10).contains(&spent), "{spent} commits for 200 trips");
+    assert_eq!(db.count("job_windows").await, 200);
+    // Alone again, each commits for itself.
+    let before = commits(&db);
+    for key in ["a", "b", "c"] {
+        let _told: Vec<(String,)> = db.db.alone(TRIP, args![key]).await.unwrap();
+    }
+    assert_eq!(commits(&db) - before, 3);
+}
+
 #[tokio::test]
 async fn a_lone_transaction_commits_at_once() {
     let db = TestDb::sqlite().await;

@@ -6,9 +6,10 @@ use axum::http::Request;
 use futures::stream;
 use memberd_jobs::{both, kernel::db::Sql, testing::Engine};
 use tower::ServiceExt as _;
-use world::{LIMIT, NOW, SECRET, World, customer, event, sign};
+use world::{LIMIT, Lock, NOW, SECRET, World, customer, event, sign};
 
 use super::*;
+use crate::testing::Log;
 
 both! {
 async fn a_good_webhook_is_stored_once_however_often_it_comes(db: TestDb) {
@@ -225,6 +226,42 @@ async fn what_cannot_be_stored_is_asked_for_again(db: TestDb) {
     assert_eq!(world.stored().await, []);
     world.good(&body).await.accepted("new");
     assert_eq!(world.stored().await.len(), 1);
+}
+
+async fn a_webhook_waits_for_a_database_that_is_away_no_longer_than_allowed(db: TestDb) {
+    let world = World::new(db).await;
+    let mut lock = Lock::take(&world.db).await;
+    let begun = Instant::now();
+    let answer = world.good(&customer("evt_1")).await;
+    answer.refused(503, "overloaded");
+    let waited = begun.elapsed();
+    assert!(waited >= STORE_TIMEOUT, "it gave up after {waited:?}");
+    assert!(waited < STORE_TIMEOUT * 3, "it waited for {waited:?}");
+    world.counted("unavailable", 1);
+    lock.release().await;
+    world.good(&customer("evt_1")).await.accepted("new");
+    assert_eq!(world.stored().await, [("evt_1".to_owned(), "new".to_owned())]);
+    assert_eq!(world.db.count("jobs").await, 1);
+}
+
+async fn refused_webhooks_are_one_line_a_minute_without_what_was_sent(db: TestDb) {
+    let log = Log::default();
+    let _hears = log.hear();
+    let world = World::new(db).await;
+    let told = || log.text().matches("a stripe webhook was refused").count();
+    for (minute, lines) in [(0, 1), (59, 1), (60, 2), (61, 2), (120, 3)] {
+        world.db.clock.set(NOW.plus(Duration::from_secs(minute)));
+        for path in ["/webhooks/stripe", "/webhooks/stripe/zoe_example"] {
+            let forged = sign("whsec_theirs", NOW, b"zoe@example.com");
+            world.send(path, &forged, "zoe@example.com").await;
+        }
+        assert_eq!(told(), lines, "after {minute} s: {}", log.text());
+    }
+    let text = log.text();
+    assert!(text.contains("invalid_signature") && text.contains("stripe.webhook_secrets"), "{text}");
+    for secret in ["zoe", "whsec_", "v1="] {
+        assert!(!text.contains(secret), "{text}");
+    }
 }
 
 async fn only_post_is_answered(db: TestDb) {

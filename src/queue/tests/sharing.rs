@@ -27,6 +27,48 @@ both! {
         assert_eq!(db.count("job_attempts").await, 0);
     }
 
+    /// One process has more long jobs than slots, the other has nothing to do and looks for expired leases all the time.
+    async fn long_jobs_stay_where_they_are_beside_an_idle_process(db: TestDb) {
+        const LEASE: Duration = Duration::from_millis(1_500);
+        const LEASES: u32 = 4;
+        let name = |name: &'static str| move |options: &mut Options| {
+            options.node.id = name.to_owned();
+            options.lease = LEASE;
+        };
+        let busy = Running::start(&db.node().await, name("node_busy"));
+        let jobs = enqueue(&db.env, SLOTS, Does::Wait).await;
+        let slots = i64::try_from(SLOTS).unwrap();
+        until("all slots are taken", || async {
+            (db.count("jobs WHERE owner = 'node_busy'").await == slots).then_some(())
+        })
+        .await;
+        let idle = Running::start(&db.node().await, name("node_idle"));
+        until("the idle process is there", || async { (db.count("nodes").await == 2).then_some(()) }).await;
+        // The clock goes on for several leases, each time half of one after all have been renewed.
+        for _ in 0..2 * LEASES {
+            db.advance(LEASE / 2);
+            let renewed = format!("jobs WHERE lease_until = {}", db.now().plus(LEASE).0);
+            until("all leases are renewed", || async { (db.count(&renewed).await == slots).then_some(()) }).await;
+            let beaten = format!("nodes WHERE beat_at = {}", db.now().0);
+            until("both have looked", || async { (db.count(&beaten).await == 2).then_some(()) }).await;
+        }
+        let untouched = "jobs WHERE owner = 'node_busy' AND attempt = 1 AND fence = 1";
+        assert_eq!(db.count(untouched).await, slots);
+        // What does not fit into the busy process goes to the idle one.
+        let more = enqueue(&db.env, 1, Does::Complete).await;
+        job_in(&db.env, &more[0], "completed").await;
+        for id in &jobs {
+            act_on(&db, id, admin::Action::Cancel).await;
+        }
+        for id in &jobs {
+            job_in(&db.env, id, "cancelled").await;
+        }
+        busy.stop().await;
+        idle.stop().await;
+        assert_eq!(db.count("job_attempts").await, 0);
+        assert_eq!(db.count("jobs_done WHERE attempt = 1 AND fence = 1").await, slots + 1);
+    }
+
     async fn the_job_of_a_dead_process_is_rescued_and_counts_as_an_attempt(db: TestDb) {
         const DEAD: Sql = Sql::both(
             "UPDATE jobs SET owner = 'node_dead', lease_until = 0, started_at = 0, attempt = 1, fence = 1 WHERE id = $1",

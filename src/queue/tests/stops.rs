@@ -58,6 +58,27 @@ both! {
         job_in(&db.env, &late, "available").await;
     }
 
+    async fn a_drain_hears_ends_while_a_long_job_still_runs(db: TestDb) {
+        let process = Running::start(&db.env, |_| {});
+        let long = db.enqueue(puppet(Does::Wait)).await.id;
+        let others = enqueue(&db.env, SLOTS - 1, Does::Wait).await;
+        for id in others.iter().chain([&long]) {
+            job_in(&db.env, id, "running").await;
+        }
+        process.stop.cancel();
+        for id in &others {
+            act_on(&db, id, Action::Cancel).await;
+        }
+        for id in &others {
+            job_in(&db.env, id, "cancelled").await;
+        }
+        assert!(!process.task.is_finished());
+        job_in(&db.env, &long, "running").await;
+        act_on(&db, &long, Action::Cancel).await;
+        process.stop().await;
+        job_in(&db.env, &long, "cancelled").await;
+    }
+
     async fn a_drain_gives_back_what_does_not_finish(db: TestDb) {
         let process = Running::start(&db.env, |options| options.drain = Duration::from_millis(10));
         let deaf = db.enqueue(puppet(Does::Ignore)).await.id;

@@ -1,47 +1,14 @@
 //! What is told about requests, and what never is.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::{Answer, Fake, KEY, ObjectType, Stripe as _, client, operation};
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::testing::Log;
 
 #[tokio::test]
 async fn no_key_no_body_and_no_address_is_told() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    // While there is one subscriber only, a callsite that the thread of another test reaches first asks that thread's
-    // own, which is none, and stays silent for everybody.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let _guard = tracing::subscriber::set_default(subscriber);
-    tracing::callsite::rebuild_interest_cache();
+    let _hears = log.hear();
     let refusal = format!(
         r#"{{"error":{{"code":"zoe@example.com","message":"key {KEY} of zoe@example.com is wrong"}}}}"#
     );
@@ -60,7 +27,7 @@ async fn no_key_no_body_and_no_address_is_told() {
         let error = error.unwrap_err();
         told.extend([error.to_string(), format!("{error:?}")]);
     }
-    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines = log.text();
     assert!(lines.contains("req_1"), "{lines}");
     told.push_str(&lines);
     for secret in [KEY, "never_to_be_seen", "zoe", "example.com"] {

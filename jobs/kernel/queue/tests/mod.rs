@@ -2,6 +2,7 @@
 
 mod ack;
 mod claim;
+mod history;
 mod lease;
 mod model;
 mod prune;

@@ -69,6 +69,53 @@ both! {
         assert_eq!(jobs(&db).await.len(), 10);
     }
 
+    async fn a_clock_that_jumps_fires_no_tick_twice(db: TestDb) {
+        declare(&db.db, &[hourly(CatchUp::One)], db.now()).await.unwrap();
+        let fired_at = async |text: &str| {
+            db.clock.set(at(text).unwrap());
+            fire(&db).await
+        };
+        assert_eq!(fired_at("2026-01-15T11:00:00Z").await, 1);
+        // Back by two hours, and the same way once more.
+        for text in ["2026-01-15T09:00:00Z", "2026-01-15T10:00:00Z", "2026-01-15T11:00:00Z", "2026-01-15T11:59:59Z"] {
+            assert_eq!(fired_at(text).await, 0, "{text}");
+        }
+        assert_eq!(fired_at("2026-01-15T12:00:00Z").await, 1);
+        // Forward by three days, which looks like a downtime, and back: what was caught up does not come again.
+        assert_eq!(fired_at("2026-01-18T12:30:00Z").await, 1);
+        assert_eq!(fired_at("2026-01-15T13:00:00Z").await, 0);
+        assert_eq!(fired_at("2026-01-18T12:59:59Z").await, 0);
+        assert_eq!(fired_at("2026-01-18T13:00:00Z").await, 1);
+        assert_eq!(jobs(&db).await.len(), 4);
+    }
+
+    async fn a_night_with_a_clock_change_fires_once_like_any_other(db: TestDb) {
+        // In 2026 Berlin has no 02:30 on 29 March and two on 25 October.
+        let nightly = Wanted {
+            cron: "0 30 2 * * *".to_owned(),
+            timezone: "Europe/Berlin".to_owned(),
+            ..hourly(CatchUp::All)
+        };
+        let nodes = [db.node().await, db.node().await];
+        let mut nights = 0;
+        for (from, until) in [
+            ("2026-03-28T00:00:00Z", "2026-03-31T00:00:00Z"),
+            ("2026-10-24T00:00:00Z", "2026-10-27T00:00:00Z"),
+        ] {
+            db.clock.set(at(from).unwrap());
+            declare(&db.db, &[], db.now()).await.unwrap();
+            declare(&db.db, std::slice::from_ref(&nightly), db.now()).await.unwrap();
+            while db.now() < at(until).unwrap() {
+                for node in &nodes {
+                    fire_due(node, &registry()).await.unwrap();
+                }
+                db.advance(HOUR / 4);
+            }
+            nights += 3;
+            assert_eq!(jobs(&db).await.len(), nights, "until {until}");
+        }
+    }
+
     async fn after_a_downtime_one_fires_for_all_or_each_or_none(db: TestDb) {
         for (catch_up, expected) in [(CatchUp::One, 1), (CatchUp::All, 5), (CatchUp::None, 0)] {
             declare(&db.db, &[], db.now()).await.unwrap();

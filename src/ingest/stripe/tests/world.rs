@@ -5,11 +5,16 @@ use axum::{
     http::{Request, Response},
 };
 use hmac::{Hmac, KeyInit, Mac};
-use memberd_jobs::{args, kernel::db::Sql, kernel::ports::Organization, testing::TestDb};
+use memberd_jobs::{
+    args,
+    kernel::{db::Sql, ports::Organization},
+    testing::{Engine, TestDb},
+};
 use metrics::LocalRecorderGuard;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tower::ServiceExt as _;
 
 use super::super::*;
@@ -187,4 +192,41 @@ pub(super) fn event(id: &str, kind: &str, account: Option<&str>, livemode: bool)
 
 pub(super) fn customer(id: &str) -> String {
     event(id, "customer.updated", None, false)
+}
+
+/// Keeps everybody from storing events, as long as it is not released.
+pub(super) enum Lock {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Lock {
+    pub(super) async fn take(db: &TestDb) -> Self {
+        match db.engine() {
+            Engine::Sqlite => {
+                let mut file = SqliteConnection::connect(&db.url()).await.unwrap();
+                let begin = sqlx::query("BEGIN IMMEDIATE");
+                begin.execute(&mut file).await.unwrap();
+                Self::Sqlite(file)
+            }
+            Engine::Postgres => {
+                let mut server = PgConnection::connect(&db.url()).await.unwrap();
+                for step in ["BEGIN", "LOCK TABLE stripe_events"] {
+                    sqlx::query(step).execute(&mut server).await.unwrap();
+                }
+                Self::Postgres(server)
+            }
+        }
+    }
+
+    pub(super) async fn release(&mut self) {
+        match self {
+            Self::Sqlite(file) => {
+                sqlx::query("ROLLBACK").execute(file).await.unwrap();
+            }
+            Self::Postgres(server) => {
+                sqlx::query("ROLLBACK").execute(server).await.unwrap();
+            }
+        }
+    }
 }
