@@ -27,6 +27,7 @@ mod context;
 pub mod db;
 pub mod events;
 mod family;
+pub mod idempotency;
 mod ids;
 mod job;
 pub mod limits;

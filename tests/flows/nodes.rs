@@ -29,6 +29,8 @@ enabled = false
 enabled = false
 [schedules."sync.prune_event_bodies"]
 enabled = false
+[schedules."housekeeping.prune_idempotency_keys"]
+enabled = false
 "#;
 const LAST_DUE: Sql = Sql::both("SELECT coalesce(last_due, 0) FROM schedules WHERE name = $1");
 const NEXT_DUE: Sql = Sql::both("SELECT coalesce(next_due, 0) FROM schedules WHERE name = $1");
