@@ -13,4 +13,5 @@ kernel::families! {
     members,
     entitlements,
     sync,
+    operations,
 }

@@ -1,10 +1,10 @@
 //! The tables `entitlements` and `tiers`.
 
+mod offer;
 mod read;
 
-pub use read::{
-    EntitlementRow, TierEdit, TierRow, default_tier, edit_tier, of_members, tier, tiers,
-};
+pub use offer::{NewTier, TierEdit, edit_tier, forget_tier, insert_tier, lock_tier, tier_in};
+pub use read::{EntitlementRow, TierRow, default_tier, of_members, tier, tiers};
 
 use super::model::{Changes, Present, ProductFacts, Wanted};
 use crate::{
@@ -68,15 +68,37 @@ pub async fn apply(
     changes: &Changes,
 ) -> Result<()> {
     let now = env.now();
-    for Wanted { product_id, subscription_id, started_at, ended_at, note } in &changes.add {
+    for Wanted {
+        product_id,
+        subscription_id,
+        started_at,
+        ended_at,
+        note,
+    } in &changes.add
+    {
         let id = env.id("ent");
         let row = args![
-            &id, organization, member, product_id, subscription_id, *started_at, *ended_at, *note, now
+            &id,
+            organization,
+            member,
+            product_id,
+            subscription_id,
+            *started_at,
+            *ended_at,
+            *note,
+            now
         ];
         tx.execute(INSERT, row).await?;
     }
     for (id, want) in &changes.set {
-        let row = args![organization, id, want.started_at, want.ended_at, want.note, now];
+        let row = args![
+            organization,
+            id,
+            want.started_at,
+            want.ended_at,
+            want.note,
+            now
+        ];
         tx.execute(UPDATE, row).await?;
     }
     for id in &changes.remove {
@@ -109,7 +131,8 @@ pub async fn upsert_tier(
 
 /// Takes the tier of a deleted product off sale; members who paid for it keep it.
 pub async fn retire_tier(tx: &mut Tx, env: &Env, organization: &str, product: &str) -> Result<()> {
-    tx.execute(RETIRE_TIER, args![organization, product, env.now()]).await?;
+    tx.execute(RETIRE_TIER, args![organization, product, env.now()])
+        .await?;
     settle_default(tx, organization).await
 }
 

@@ -4,7 +4,7 @@ use crate::{
     args,
     kernel::{
         Timestamp,
-        db::{Db, Result, Sql, Tx},
+        db::{Db, Result, Sql},
     },
 };
 
@@ -57,6 +57,11 @@ pub struct TierRow {
     pub is_default: bool,
     /// What it offers, as a JSON array of texts.
     pub benefits: String,
+    /// Most members it may have; `None` is any number.
+    #[sqlx(rename = "member_limit")]
+    pub limit: Option<i64>,
+    /// Whether it is shown to people.
+    pub visible: bool,
     /// When default or benefits were edited here.
     pub edited_at: Option<Timestamp>,
     /// When it became known here.
@@ -65,19 +70,11 @@ pub struct TierRow {
     pub updated_at: Timestamp,
 }
 
-/// What people change about a tier; what is `None` stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TierEdit {
-    /// Whether members without a paid tier are in it. `true` takes it from the tier that was it.
-    pub is_default: Option<bool>,
-    /// What it offers.
-    pub benefits: Option<Vec<String>>,
-}
-
 macro_rules! tier_columns {
     ($rest:literal) => {
         concat!(
-            "SELECT id, name, description, active, is_default, benefits, edited_at, created_at, updated_at
+            "SELECT id, name, description, active, is_default, benefits, member_limit, visible, edited_at, created_at,
+                updated_at
              FROM tiers ",
             $rest
         )
@@ -99,17 +96,8 @@ const OF_MEMBERS: Sql = Sql::split(
 const TIERS: Sql = Sql::both(tier_columns!(
     "WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
 ));
-const TIER: Sql = Sql::both(tier_columns!("WHERE organization_id = $1 AND id = $2"));
+pub(super) const TIER: Sql = Sql::both(tier_columns!("WHERE organization_id = $1 AND id = $2"));
 const DEFAULT: Sql = Sql::both("SELECT id FROM tiers WHERE organization_id = $1 AND is_default");
-const DROP_DEFAULT: Sql =
-    Sql::both("UPDATE tiers SET is_default = FALSE WHERE organization_id = $1 AND is_default AND id <> $2");
-const EDIT_DEFAULT: Sql = Sql::both(
-    "UPDATE tiers SET is_default = $3, edited_at = $4, updated_at = $4 WHERE organization_id = $1 AND id = $2",
-);
-const EDIT_BENEFITS: Sql = Sql::both(
-    "UPDATE tiers SET benefits = $3, edited_at = $4, updated_at = $4 WHERE organization_id = $1 AND id = $2",
-);
-
 /// The entitlements of several members, ended ones too.
 pub async fn of_members(
     db: &Db,
@@ -139,30 +127,4 @@ pub async fn tier(db: &Db, organization: &str, id: &str) -> Result<Option<TierRo
 pub async fn default_tier(db: &Db, organization: &str) -> Result<Option<String>> {
     let row: Option<(String,)> = db.optional(DEFAULT, args![organization]).await?;
     Ok(row.map(|row| row.0))
-}
-
-/// Edits a tier; from then on Stripe's word about default and benefits no longer counts for it. Answers whether there
-/// is such a tier.
-pub async fn edit_tier(
-    tx: &mut Tx,
-    organization: &str,
-    id: &str,
-    edit: &TierEdit,
-    now: Timestamp,
-) -> Result<bool> {
-    let known: Option<TierRow> = tx.optional(TIER, args![organization, id]).await?;
-    if known.is_none() {
-        return Ok(false);
-    }
-    if let Some(is_default) = edit.is_default {
-        if is_default {
-            tx.execute(DROP_DEFAULT, args![organization, id]).await?;
-        }
-        tx.execute(EDIT_DEFAULT, args![organization, id, is_default, now]).await?;
-    }
-    if let Some(benefits) = &edit.benefits {
-        let benefits = serde_json::Value::from(benefits.clone()).to_string();
-        tx.execute(EDIT_BENEFITS, args![organization, id, benefits, now]).await?;
-    }
-    Ok(true)
 }

@@ -32,8 +32,12 @@ async fn fill(db: &TestDb) {
 }
 
 async fn listed(db: &TestDb, filter: Filter<'_>) -> Vec<String> {
-    let rows = members::list(&db.env.db, "default", &filter, None, 10).await.unwrap();
-    rows.into_iter().map(|row| row.email.unwrap_or_default()).collect()
+    let rows = members::list(&db.env.db, "default", &filter, None, 10)
+        .await
+        .unwrap();
+    rows.into_iter()
+        .map(|row| row.email.unwrap_or_default())
+        .collect()
 }
 
 both! {
@@ -106,7 +110,11 @@ both! {
         fill(&db).await;
         let (env, org) = (&db.env, "default");
         assert_eq!(entitlements::default_tier(&env.db, org).await.unwrap().as_deref(), Some("prod_free"));
-        let edit = entitlements::TierEdit { is_default: Some(true), benefits: Some(vec!["Ours".to_owned()]) };
+        let edit = entitlements::TierEdit {
+            is_default: Some(true),
+            benefits: Some(vec!["Ours".to_owned()]),
+            ..entitlements::TierEdit::default()
+        };
         let mut tx = env.db.begin().await.unwrap();
         assert!(entitlements::edit_tier(&mut tx, org, "prod_a", &edit, env.now()).await.unwrap());
         assert!(!entitlements::edit_tier(&mut tx, org, "prod_none", &edit, env.now()).await.unwrap());
