@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{demo, sandbox};
 use crate::{
     commands::{
-        Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi, queues,
-        schedules, serve, sync,
+        Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi,
+        operations, queues, schedules, serve, sync,
     },
     config::{self as settings, Loaded, Sources, parse_set},
 };
@@ -66,6 +66,8 @@ pub enum Command {
     Sync(sync::Args),
     /// Find members, show what one may see and why
     Members(members::Args),
+    /// List what was written to Stripe, and what came of it
+    Operations(operations::Args),
     /// Compare the database's schema with this binary's, and change it
     Migrate(migrate::Args),
     /// Check, show and explain the configuration
@@ -99,6 +101,7 @@ impl Cli {
             Command::Schedules(args) => schedules::run(&args, global),
             Command::Sync(args) => sync::run(&args, global),
             Command::Members(args) => members::run(&args, global),
+            Command::Operations(args) => operations::run(&args, global),
             Command::Openapi(args) => openapi::run(args),
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),

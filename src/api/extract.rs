@@ -23,6 +23,10 @@ use super::{
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
+/// A JSON body that may be left out: then everything is as by default.
+#[derive(Debug)]
+pub struct MaybeJson<T>(pub T);
+
 /// Query parameters. Use [`NoQuery`] where there are none.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
@@ -44,18 +48,42 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Json<T> {
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         if !is_json(&request) {
-            return Err(Problem::new(
-                Code::InvalidRequest,
-                "send `Content-Type: application/json`",
-            )
-            .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+            return Err(not_json());
         }
         let bytes = body(request, state.limits.body_bytes).await?;
-        let mut value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::new(Code::InvalidJson, error.to_string()))?;
-        tidy(&mut value, JSON_DEPTH_MAX)?;
-        decode::from_json(value).map(Self).map_err(refuse_field)
+        read(&bytes).map(Self)
     }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<ApiState> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let typed = is_json(&request);
+        let bytes = body(request, state.limits.body_bytes).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !typed {
+            return Err(not_json());
+        }
+        read(&bytes).map(Self)
+    }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        Code::InvalidRequest,
+        "send `Content-Type: application/json`",
+    )
+    .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::new(Code::InvalidJson, error.to_string()))?;
+    tidy(&mut value, JSON_DEPTH_MAX)?;
+    decode::from_json(value).map_err(refuse_field)
 }
 
 impl<T: Serialize> IntoResponse for Json<T> {

@@ -59,5 +59,35 @@ pub const BENEFITS_MAX: usize = 50;
 /// Characters of one of them.
 pub const BENEFIT_CHARS_MAX: usize = 200;
 
+/// Characters of a member's words about her cancellation: Stripe's own limit for texts.
+pub const COMMENT_CHARS_MAX: usize = 500;
+
+/// Characters of a tier's name and of a plan's: Stripe's own limits are not smaller.
+pub const TIER_NAME_CHARS_MAX: usize = 250;
+
+/// Characters of a plan's name.
+pub const NICKNAME_CHARS_MAX: usize = 250;
+
+/// Characters of a tier's description.
+pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
+
+/// Members that a tier may be limited to.
+pub const MEMBER_LIMIT_MAX: i64 = 100_000_000;
+
+/// Minor units of a price: Stripe's own limit of eight digits.
+pub const AMOUNT_MAX: i64 = 99_999_999;
+
+/// Intervals between two payments; Stripe takes three years at the most.
+pub const INTERVALS_MAX: i64 = 1_095;
+
+/// Days of a trial: Stripe's own limit.
+pub const TRIAL_DAYS_MAX: i64 = 730;
+
+/// Characters of an address that Stripe sends a member to.
+pub const URL_CHARS_MAX: usize = 2_000;
+
+/// How long a request for a checkout waits for Stripe before it is left to its job.
+pub const CHECKOUT_WAIT: Duration = Duration::from_secs(10);
+
 /// Differing objects that one comparison lists; all are counted.
 pub const DRIFT_SHOWN_MAX: usize = 1_000;

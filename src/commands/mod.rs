@@ -10,6 +10,7 @@ pub mod keys;
 pub mod members;
 pub mod migrate;
 pub mod openapi;
+pub mod operations;
 pub mod output;
 pub mod queues;
 #[cfg(feature = "demo")]

@@ -5,6 +5,7 @@
 
 mod freeze;
 mod kill;
+mod operations;
 mod outage;
 mod queue;
 

@@ -6,6 +6,7 @@ mod duplicates;
 mod faults;
 mod missed;
 mod nodes;
+pub(crate) mod operations;
 mod order;
 mod organizations;
 mod refused;

@@ -261,6 +261,23 @@ impl Daemon {
         self.api(Method::POST, path).await.ok()
     }
 
+    /// A request with a body and an idempotency key.
+    pub(crate) async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        key: &str,
+    ) -> Answer {
+        let request = self
+            .http
+            .request(method, self.url(path))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key)
+            .body(body.to_string());
+        Answer::to(request.bearer_auth(&self.key)).await.unwrap()
+    }
+
     /// Its metrics.
     pub(crate) async fn metrics(&self) -> Scrape {
         let text = self.http.get(self.url("/metrics")).send().await.unwrap();

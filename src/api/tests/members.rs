@@ -143,7 +143,7 @@ async fn a_tier_can_be_edited_within_bounds() {
     for wrong in [
         json!({"benefits": [""]}),
         json!({"benefits": too_many}),
-        json!({"name": "x"}),
+        json!({"names": "x"}),
     ] {
         assert_eq!(patch("prod_a", wrong).await.status, 400);
     }

@@ -1,6 +1,7 @@
 //! The API as its callers meet it, through the whole router.
 
 mod access;
+mod catalog;
 mod contract;
 mod document;
 mod installation;
@@ -8,5 +9,6 @@ mod jobs;
 mod members;
 mod mirror;
 mod open;
+mod operations;
 mod server;
 mod support;

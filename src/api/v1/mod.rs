@@ -6,6 +6,8 @@ mod jobs;
 mod keys;
 mod members;
 mod nodes;
+mod operations;
+mod plans;
 mod queues;
 mod schedules;
 mod stripe_events;
@@ -26,7 +28,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(nodes::routes())
         .merge(members::routes())
         .merge(tiers::routes())
+        .merge(plans::routes())
         .merge(subscriptions::routes())
+        .merge(operations::routes())
         .merge(invoices::routes())
         .merge(sync::routes())
         .merge(stripe_events::routes())

@@ -22,6 +22,11 @@ pub(super) struct Tier {
     /// What it offers.
     #[schema(example = json!(["Early access"]))]
     benefits: Vec<String>,
+    /// Most members it may have; null: any number.
+    #[schema(minimum = 0)]
+    limit: Option<i64>,
+    /// Whether it is shown to people.
+    visible: bool,
     /// When default or benefits were edited here; from then on Stripe's word about them does not count.
     #[schema(value_type = Option<String>, format = DateTime)]
     edited_at: Option<Timestamp>,
@@ -42,6 +47,8 @@ impl From<TierRow> for Tier {
             description: row.description,
             active: row.active,
             is_default: row.is_default,
+            limit: row.limit,
+            visible: row.visible,
             edited_at: row.edited_at,
             created_at: row.created_at,
             updated_at: row.updated_at,

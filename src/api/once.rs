@@ -1,0 +1,169 @@
+//! Requests with an `Idempotency-Key`: the first is done, its repetitions get the same answer.
+
+use axum::{
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
+};
+use memberd_jobs::kernel::{
+    db::{self, Tx},
+    idempotency::{self, Claim, Claimed, KEY_CHARS_MAX},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+
+use super::{auth::Caller, code::Code, error::Problem, state::ApiState};
+
+/// The header with the caller's key.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The header of an answer that was given before.
+const REPLAYED: &str = "idempotency-replayed";
+
+/// What a request with effects may carry beside its body.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DryRun {
+    /// `true`: the same checks and the same answer, and no effect.
+    #[serde(default)]
+    #[param(example = false)]
+    pub dry_run: bool,
+}
+
+/// The caller's key for this request, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(key) = keys.next() else {
+            return Ok(Self(None));
+        };
+        let text = key.to_str().unwrap_or_default();
+        let fits = (1..=KEY_CHARS_MAX).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fits || keys.next().is_some() {
+            let detail = format!(
+                "Idempotency-Key must be one text of 1 to {KEY_CHARS_MAX} visible ASCII characters"
+            );
+            return Err(Problem::new(Code::InvalidRequest, detail));
+        }
+        Ok(Self(Some(text.to_owned())))
+    }
+}
+
+/// What to do about a request.
+#[derive(Debug)]
+pub enum Begun {
+    /// Do it, and write the answer with [`Once::settle`] in the same transaction.
+    First(Once),
+    /// It was done before.
+    Replayed(Response),
+}
+
+/// A request that is being done for the first time.
+#[derive(Debug)]
+pub struct Once(Option<Claim>);
+
+/// An answer that can be given again.
+#[derive(Debug)]
+pub struct Kept(idempotency::Answer);
+
+impl IdempotencyKey {
+    /// Claims the key for what is `asked`, in full. Without a key every request is the first.
+    ///
+    /// # Errors
+    /// When the key was used for something else, or its first request is not done yet.
+    pub async fn begin(
+        self,
+        state: &ApiState,
+        caller: &Caller,
+        asked: &impl Serialize,
+    ) -> Result<Begun, Problem> {
+        let Some(key) = self.0 else {
+            return Ok(Begun::First(Once(None)));
+        };
+        let asked = serde_json::to_string(asked).map_err(|error| Problem::internal(&error))?;
+        let claimed = idempotency::claim(&state.env, &caller.organization, &key, &asked).await?;
+        match claimed {
+            Claimed::First(claim) => Ok(Begun::First(Once(Some(claim)))),
+            Claimed::Done(answer) => {
+                let mut response = Kept(answer).into_response();
+                let replayed = HeaderValue::from_static("true");
+                response.headers_mut().insert(REPLAYED, replayed);
+                Ok(Begun::Replayed(response))
+            }
+            Claimed::InProgress => Err(in_progress()),
+            Claimed::Reused => Err(Problem::new(
+                Code::IdempotencyKeyReused,
+                "this Idempotency-Key was used for another request: use a new one",
+            )),
+        }
+    }
+}
+
+fn in_progress() -> Problem {
+    Problem::new(
+        Code::IdempotencyInProgress,
+        "the first request with this Idempotency-Key is not done yet: try again in a moment",
+    )
+}
+
+impl Once {
+    /// A request without a key.
+    pub const fn without_key() -> Self {
+        Self(None)
+    }
+
+    /// Writes the answer in the transaction of the work.
+    pub async fn settle(&self, tx: &mut Tx, kept: &Kept) -> Result<(), Problem> {
+        match &self.0 {
+            None => Ok(()),
+            Some(claim) => match claim.settle(tx, &kept.0).await {
+                // We were so slow that a repetition has taken our place.
+                Err(db::Error::LeaseLost) => Err(in_progress()),
+                settled => Ok(settled?),
+            },
+        }
+    }
+
+    /// Frees the key: nothing was done.
+    pub async fn release(&self, state: &ApiState) {
+        if let Some(claim) = &self.0
+            && let Err(error) = claim.release(&state.env.db).await
+        {
+            tracing::warn!(%error, "could not free an idempotency key: it frees itself in a while");
+        }
+    }
+}
+
+impl Kept {
+    /// An answer with a JSON body.
+    ///
+    /// # Errors
+    /// When the body does not serialize, which is a defect.
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_string(body).map_err(|error| Problem::internal(&error))?;
+        Ok(Self(idempotency::Answer {
+            status: i64::from(status.as_u16()),
+            body,
+        }))
+    }
+
+    /// The answer as it goes out.
+    pub fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.0.body));
+        let status = u16::try_from(self.0.status).ok();
+        *response.status_mut() = status
+            .and_then(|status| StatusCode::from_u16(status).ok())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
