@@ -214,12 +214,8 @@ fn both_databases_have_the_same_migrations() {
     assert_eq!(sqlite, postgres);
     let numbers: BTreeSet<_> = sqlite.iter().map(|name| &name[..5]).collect();
     assert_eq!(numbers.len(), sqlite.len(), "each number is there once");
-    for number in numbers {
-        assert!(
-            number.ends_with('_') && number[..4].parse::<u16>().is_ok(),
-            "{number}: a name begins with four digits"
-        );
-    }
+    let digits = |number: &&str| number.ends_with('_') && number[..4].parse::<u16>().is_ok();
+    assert!(numbers.iter().all(digits), "{numbers:?}: four digits");
 }
 
 #[tokio::test]
