@@ -1,6 +1,7 @@
 //! The real daemon against the sandbox, over HTTP only, on both databases.
 
 mod arrival;
+mod catalog;
 mod demo;
 mod duplicates;
 mod faults;
