@@ -28,19 +28,24 @@ const INSERT: Sql = Sql::both(
 
 /// Records the event; it exists if and only if `tx` commits.
 pub async fn emit(tx: &mut Tx, env: &Env, event: &Event) -> Result<()> {
-    let data = event.data.to_string();
-    let id = env.id("evt");
-    tx.execute(
-        INSERT,
+    emit_many(tx, env, std::slice::from_ref(event)).await
+}
+
+/// Records many events at once, in their order.
+pub async fn emit_many(tx: &mut Tx, env: &Env, events: &[Event]) -> Result<()> {
+    let now = env.now();
+    let row = |event: &Event| {
         args![
-            &id,
-            &event.organization_id,
+            env.id("evt"),
+            event.organization_id.clone(),
             event.kind,
-            &event.member_id,
-            data,
-            env.now()
-        ],
-    )
-    .await?;
+            event.member_id.clone(),
+            event.data.to_string(),
+            now
+        ]
+        .to_vec()
+    };
+    let rows: Vec<_> = events.iter().map(row).collect();
+    tx.insert(INSERT, &rows).await?;
     Ok(())
 }

@@ -186,6 +186,9 @@ impl From<StripeError> for JobError {
 
 /// Stripe, one account for each organization.
 pub trait Stripe: Send + Sync + fmt::Debug {
+    /// The API version that is asked for. An object that was rendered in another one has another shape.
+    fn api_version(&self) -> &str;
+
     /// The object as it is now.
     fn retrieve<'a>(
         &'a self,

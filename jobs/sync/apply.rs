@@ -1,10 +1,15 @@
-//! Applying the truth about one object: raw row, projection, link, members, entitlements. All in the caller's
-//! transaction.
+//! Writing what was learnt about objects: raw rows, projections, links, members, entitlements. Many objects at once,
+//! with few statements, all in the caller's transaction.
+//!
+//! Rows are locked in one order everywhere: objects by type and id, then customers, then members. So two transactions
+//! never wait for each other.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::{
-    FetchObject,
+    FetchObject, link,
     model::{self, Customer},
     store::{
         facts,
@@ -17,17 +22,21 @@ use crate::{
     kernel::{
         Env,
         db::{Result, Tx},
-        events::{Event, emit},
         outbox::{self, NewJob},
-        ports::{Fetched, ObjectType, Organization},
+        ports::{ObjectType, Organization},
     },
-    members::{self, Link, LinkSources, NewMember},
+    members,
 };
 
-/// What a tombstone looks like when Stripe only says "no such object". It differs from Stripe's own tombstones, because
-/// those are final and this one is not.
-fn tombstone(kind: ObjectType, id: &str) -> String {
-    json!({ "id": id, "object": kind.as_str(), "deleted": true, "missing": true }).to_string()
+/// What a tombstone looks like when Stripe only says "no such object", or that an object was deleted whose id may be
+/// given again. It differs from the tombstones that Stripe itself answers, because those are final and this one is not.
+pub(super) fn tombstone(kind: ObjectType, id: &str) -> Value {
+    json!({ "id": id, "object": kind.as_str(), "deleted": true, "missing": true })
+}
+
+/// Whether Stripe itself has told that the object is gone for ever.
+pub(super) fn is_buried(value: &Value) -> bool {
+    model::is_deleted(value) && value.get("missing").is_none()
 }
 
 /// The organization's account and mode.
@@ -35,94 +44,103 @@ pub(super) fn stripe_of(env: &Env, organization: &str) -> Organization {
     env.settings.organizations.get(organization).cloned().unwrap_or_default()
 }
 
-/// Applies the answer to a single fetch; answers whether anything newer was learnt.
-pub async fn fetched(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    kind: ObjectType,
-    id: &str,
-    fetched: &Fetched,
-) -> Result<bool> {
-    let missing = tombstone(kind, id);
-    let raw = fetched.raw.as_deref().unwrap_or(&missing);
-    let value: Value = serde_json::from_str(raw).unwrap_or_default();
-    let truth = Truth {
-        kind,
-        id,
-        raw,
-        replaces: &missing,
-        as_of: fetched.as_of,
-        deleted: model::is_deleted(&value),
-        api_version: fetched.api_version.as_deref(),
-        replaces_same_second: true,
-    };
-    apply(tx, env, organization, &truth, &value).await
+/// An object's JSON as it is kept, and read.
+pub(super) fn read(raw: &str) -> Option<Value> {
+    serde_json::from_str(raw).ok()
 }
 
-/// Applies the truth of one object, unless something newer is known.
-pub(super) async fn apply(
+/// An object to be written. If it is there already, its row is locked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Write<'a> {
+    /// What to write.
+    pub(super) truth: Truth<'a>,
+    /// Its JSON, read.
+    pub(super) value: &'a Value,
+    /// What is held so far; `None` when the object is not here.
+    pub(super) before: Option<&'a Value>,
+}
+
+/// Writes objects, each at most once, and what follows from them. Answers type and id of those that were not here when
+/// the caller looked, but of which another transaction has told something meanwhile: nothing was written for them.
+pub(super) async fn write(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    truth: &Truth<'_>,
-    value: &Value,
-) -> Result<bool> {
+    writes: &[Write<'_>],
+) -> Result<BTreeSet<(String, String)>> {
     let stripe = stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
-    if !objects::store(tx, env.now(), &scope, truth).await? {
-        return Ok(false);
-    }
-    if truth.deleted {
-        projections::delete(tx, organization, truth.kind, truth.id).await?;
-        match truth.kind {
-            ObjectType::Subscription => {
-                derive_for_subscription(tx, env, organization, truth.id, None).await?;
-            }
-            ObjectType::Product => {
-                entitlements::store::retire_tier(tx, env, organization, truth.id).await?;
-            }
-            ObjectType::Customer | ObjectType::Price | ObjectType::Invoice => {}
-        }
-        return Ok(true);
-    }
-    project(tx, env, organization, truth.kind, value).await?;
-    Ok(true)
+    let truths = |there: bool| -> Vec<Truth<'_>> {
+        writes.iter().filter(|write| write.before.is_some() == there).map(|write| write.truth).collect()
+    };
+    objects::set(tx, env.now(), &scope, &truths(true)).await?;
+    let new = truths(false);
+    let added = objects::add(tx, env.now(), &scope, &new).await?;
+    let lost: BTreeSet<_> = new
+        .iter()
+        .map(|truth| (truth.kind.as_str().to_owned(), truth.id.to_owned()))
+        .filter(|key| !added.contains(key))
+        .collect();
+    let is_lost = |truth: &Truth<'_>| {
+        !lost.is_empty() && lost.contains(&(truth.kind.as_str().to_owned(), truth.id.to_owned()))
+    };
+    let written: Vec<_> = writes.iter().filter(|write| !is_lost(&write.truth)).collect();
+    project(tx, env, organization, &written).await?;
+    Ok(lost)
 }
 
-async fn project(
+/// What the members behind objects must be derived from.
+#[derive(Debug, Default)]
+struct Touched {
+    /// Customers that have changed.
+    customers: Vec<Customer>,
+    /// Customers of subscriptions that have changed.
+    payers: BTreeSet<String>,
+}
+
+/// Writes the columns of all objects, then links and derives for all of them together.
+async fn project(tx: &mut Tx, env: &Env, organization: &str, writes: &[&Write<'_>]) -> Result<()> {
+    let mut touched = Touched::default();
+    for write in writes {
+        if write.truth.deleted {
+            bury(tx, env, organization, &write.truth, &mut touched).await?;
+        } else {
+            columns(tx, env, organization, write, &mut touched).await?;
+        }
+    }
+    follow(tx, env, organization, &touched).await
+}
+
+/// Writes the columns of a living object.
+async fn columns(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    kind: ObjectType,
-    value: &Value,
+    write: &Write<'_>,
+    touched: &mut Touched,
 ) -> Result<()> {
-    match kind {
+    match write.truth.kind {
         ObjectType::Product => {
-            if let Some((product, created_at)) = model::product(value) {
+            if let Some((product, created_at)) = model::product(write.value) {
                 projections::put_product(tx, organization, &product, created_at).await?;
                 entitlements::store::upsert_tier(tx, env, organization, &product).await?;
             }
         }
         ObjectType::Price => {
-            if let Some(price) = model::price(value) {
+            if let Some(price) = changed(write, model::price) {
                 projections::put_price(tx, organization, &price).await?;
             }
         }
-        ObjectType::Customer => {
-            if let Some(customer) = model::customer(value) {
-                link_customer(tx, env, organization, &customer).await?;
-            }
-        }
+        // Written with its member.
+        ObjectType::Customer => touched.customers.extend(changed(write, model::customer)),
         ObjectType::Subscription => {
-            if let Some(subscription) = model::subscription(value) {
+            if let Some(subscription) = changed(write, model::subscription) {
                 projections::put_subscription(tx, organization, &subscription).await?;
-                let (id, customer) = (&subscription.facts.id, &subscription.customer_id);
-                derive_for_subscription(tx, env, organization, id, Some(customer)).await?;
+                touched.payers.insert(subscription.customer_id);
             }
         }
         ObjectType::Invoice => {
-            if let Some(invoice) = model::invoice(value) {
+            if let Some(invoice) = changed(write, model::invoice) {
                 projections::put_invoice(tx, organization, &invoice).await?;
             }
         }
@@ -130,133 +148,65 @@ async fn project(
     Ok(())
 }
 
-/// Finds or makes the customer's member, then derives what she may see.
-async fn link_customer(
+/// What is read of an object, unless the same was read of what was held: then nothing follows from the change.
+fn changed<T: PartialEq>(write: &Write<'_>, read: fn(&Value) -> Option<T>) -> Option<T> {
+    let now = read(write.value)?;
+    let before = write.before.filter(|before| !model::is_deleted(before)).and_then(read);
+    (before.as_ref() != Some(&now)).then_some(now)
+}
+
+async fn bury(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    customer: &Customer,
+    truth: &Truth<'_>,
+    touched: &mut Touched,
 ) -> Result<()> {
-    let before = projections::customer_link(tx, organization, &customer.id).await?;
-    let known = before.as_ref().and_then(|linked| linked.member_id.clone());
-    let (member, word) = match (known, before) {
-        (Some(member), Some(linked)) => {
-            follow_profile(tx, env, organization, customer, &member, &linked).await?;
-            (member, linked.link)
+    projections::delete(tx, organization, truth.kind, truth.id).await?;
+    match truth.kind {
+        ObjectType::Subscription => {
+            touched.payers.extend(facts::customer_of(tx, organization, truth.id).await?);
         }
-        _ => find_member(tx, env, organization, customer).await?,
-    };
-    projections::put_customer(tx, organization, customer, &member, &word).await?;
-    derive_for_member(tx, env, organization, &member).await
-}
-
-async fn find_member(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    customer: &Customer,
-) -> Result<(String, String)> {
-    let normalized = customer.email.as_deref().and_then(members::normalize_email);
-    let sources = LinkSources {
-        by_metadata: match &customer.member_id {
-            Some(id) => members::store::living(tx, organization, id).await?,
-            None => None,
-        },
-        by_foreign_key: members::store::by_key(tx, organization, "stripe", &customer.id).await?,
-        by_email: match &normalized {
-            Some(email) => members::store::by_email(tx, organization, email).await?,
-            None => None,
-        },
-    };
-    let link = members::link(&sources);
-    let word = link.as_str().to_owned();
-    let member = match link {
-        Link::Metadata(member) | Link::ForeignKey(member) | Link::Email(member) => member,
-        Link::Create { email_taken } => {
-            create_member(tx, env, organization, customer, email_taken).await?
+        ObjectType::Product => {
+            entitlements::store::retire_tier(tx, env, organization, truth.id).await?;
         }
-    };
-    members::store::add_key(tx, env, organization, "stripe", &customer.id, &member).await?;
-    Ok((member, word))
-}
-
-async fn create_member(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    customer: &Customer,
-    email_taken: bool,
-) -> Result<String> {
-    let new = NewMember {
-        organization_id: organization.to_owned(),
-        email: customer.email.clone().filter(|_| !email_taken),
-        name: customer.name.clone(),
-        joined_at: customer.created_at,
-    };
-    let member = members::store::insert(tx, env, &new).await?;
-    let event = Event {
-        kind: "audience.member_joined",
-        organization_id: organization.to_owned(),
-        member_id: Some(member.clone()),
-        data: json!({ "customer_id": customer.id, "joined_at": customer.created_at }),
-    };
-    emit(tx, env, &event).await?;
-    Ok(member)
-}
-
-/// A member whom the sync made follows her customer's address and name; one whom people made does not.
-async fn follow_profile(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    customer: &Customer,
-    member: &str,
-    linked: &projections::Linked,
-) -> Result<()> {
-    if linked.link != "created" {
-        return Ok(());
+        ObjectType::Customer | ObjectType::Price | ObjectType::Invoice => {}
     }
-    let normalized = customer.email.as_deref().and_then(members::normalize_email);
-    let holder = match &normalized {
-        Some(email) => members::store::by_email(tx, organization, email).await?,
-        None => None,
-    };
-    // An address that is another member's by now is not taken away from her.
-    let taken = holder.is_some_and(|(other, _)| other != member);
-    let email = if taken { linked.email.as_deref() } else { customer.email.as_deref() };
-    let name = customer.name.as_deref();
-    members::store::set_profile(tx, organization, member, email, name, env.now()).await?;
     Ok(())
 }
 
-/// Derives for the member behind a subscription; a customer that is not here yet is sent for.
-async fn derive_for_subscription(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    subscription: &str,
-    customer: Option<&str>,
-) -> Result<()> {
-    let customer = match customer {
-        Some(customer) => Some(customer.to_owned()),
-        None => facts::customer_of(tx, organization, subscription).await?,
-    };
-    let Some(customer) = customer else { return Ok(()) };
-    let Some(linked) = projections::customer_link(tx, organization, &customer).await? else {
-        let job = FetchObject { object_type: ObjectType::Customer.as_str().to_owned(), id: customer };
-        outbox::enqueue(tx, env, NewJob::of(organization, &job)?).await?;
+/// Links customers to members and derives what those may see; customers that are not here yet are sent for.
+async fn follow(tx: &mut Tx, env: &Env, organization: &str, touched: &Touched) -> Result<()> {
+    if touched.customers.is_empty() && touched.payers.is_empty() {
         return Ok(());
-    };
-    match linked.member_id {
-        Some(member) => derive_for_member(tx, env, organization, &member).await,
-        None => Ok(()),
     }
+    let links = link::link(tx, env, organization, &touched.customers, &touched.payers).await?;
+    send_for(tx, env, organization, &links.unknown).await?;
+    derive(tx, env, organization, &links).await
 }
 
-async fn derive_for_member(tx: &mut Tx, env: &Env, organization: &str, member: &str) -> Result<()> {
-    // The lock first: what is read after it is what the derivation before us has left.
-    let Some(before) = members::store::lock(tx, organization, member).await? else { return Ok(()) };
-    let subscriptions = facts::subscriptions_of(tx, organization, member).await?;
-    entitlements::derive(tx, env, organization, member, &before, &subscriptions).await?;
+/// Sends for customers whose subscriptions came before them.
+async fn send_for(tx: &mut Tx, env: &Env, organization: &str, customers: &[String]) -> Result<()> {
+    let mut jobs = Vec::new();
+    for id in customers {
+        let object_type = ObjectType::Customer.as_str().to_owned();
+        jobs.push(NewJob::of(organization, &FetchObject { object_type, id: id.clone() })?);
+    }
+    outbox::enqueue_many(tx, env, jobs).await?;
+    Ok(())
+}
+
+async fn derive(tx: &mut Tx, env: &Env, organization: &str, links: &link::Links) -> Result<()> {
+    let ids: Vec<&str> = links.members.iter().map(String::as_str).collect();
+    // The locks first: what is read after them is what the derivations before us have left.
+    let before = members::store::lock_many(tx, organization, &ids).await?;
+    let mut subscriptions = facts::subscriptions_of(tx, organization, &ids).await?;
+    for (member, billing) in before {
+        let of_member = subscriptions.remove(&member).unwrap_or_default();
+        // Who has just joined and has no subscription has nothing that could change.
+        if !of_member.is_empty() || !links.joined.contains(&member) {
+            entitlements::derive(tx, env, organization, &member, &billing, &of_member).await?;
+        }
+    }
     Ok(())
 }

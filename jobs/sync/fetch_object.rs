@@ -1,11 +1,34 @@
-//! Fetches one object and applies what Stripe says about it now.
+//! Fetches one object and applies what Stripe says about it now. It settles every doubt: what was known before Stripe
+//! was asked is part of the answer, whatever the clocks say.
 
+use std::time::Duration;
+
+use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{apply, store::events};
-use crate::kernel::{
-    Context, Job, JobResult, OrFail, Report, Unique, ports::ObjectType, queue::Queue,
+use super::{
+    apply::{self, Write, is_buried, tombstone},
+    model,
+    order::Change,
+    store::{
+        events,
+        objects::{self, Object, Scope, Truth},
+    },
 };
+use crate::kernel::{
+    Context, Job, JobError, JobResult, OrFail, Report, Timestamp, Unique,
+    db::{Result, Tx},
+    ports::{Fetched, ObjectType},
+    queue::Queue,
+};
+
+/// When something else was learnt of the object while Stripe was asked, and nobody can tell which is newer, it is asked
+/// again after this. By then the second is over that both could be of.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// An object that was announced and is not there yet may come for this long: Stripe's parts hear of it one by one.
+const ANNOUNCED: Duration = Duration::from_mins(1);
 
 /// Fetches an object from Stripe and brings the mirror up to it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,39 +56,103 @@ impl Job for FetchObject {
     async fn run(&self, cx: &Context) -> JobResult {
         let organization = cx.organization();
         let kind = ObjectType::parse(&self.object_type)
-            .ok_or_else(|| anyhow::anyhow!("objects of type `{}` are not mirrored", self.object_type))
+            .ok_or_else(|| anyhow!("objects of type `{}` are not mirrored", self.object_type))
             .or_fail()?;
         if self.id.is_empty() {
-            return Err(anyhow::anyhow!("`id` is empty: give the id of the {}", kind.as_str())).or_fail();
+            return Err(anyhow!("`id` is empty: give the id of the {}", kind.as_str())).or_fail();
         }
         // Whatever was announced before we ask is part of the answer.
         let announced =
             events::new_of_object(&cx.env.db, organization, kind.as_str(), &self.id).await?;
-        let result = self.fetch(cx, kind, &announced).await;
+        let ids: Vec<&str> = announced.iter().map(|(id, ..)| id.as_str()).collect();
+        let result = self.fetch(cx, kind, &ids, announced_lately(&announced)).await;
         if let Err(error) = &result
             && let Some(why) = error.discards(cx.job.attempt, cx.job.max_attempts)
         {
             // Nobody tries again, so the events tell why nothing came of them.
             let mut tx = cx.env.db.begin().await?;
             let why = why.to_string();
-            events::mark(&mut tx, organization, &announced, Some(&why), cx.env.now()).await?;
+            events::mark(&mut tx, organization, &ids, Some(&why), cx.env.now()).await?;
             tx.commit().await?;
         }
         result
     }
 }
 
+/// When the latest of the events was made, unless it says that the object is gone.
+fn announced_lately(events: &[(String, String, Timestamp)]) -> Option<Timestamp> {
+    let (_, kind, at) = events.iter().max_by_key(|(_, kind, at)| (*at, Change::of(kind)))?;
+    (Change::of(kind) != Change::Deleted).then_some(*at)
+}
+
 impl FetchObject {
     /// Fetches, applies, marks the events and ends the job in one transaction.
-    async fn fetch(&self, cx: &Context, kind: ObjectType, announced: &[String]) -> JobResult {
-        let organization = cx.organization();
-        let fetched = cx.env.stripe.retrieve(organization, kind, &self.id).await?;
-        let mut tx = cx.env.db.begin().await?;
-        let newer = apply::fetched(&mut tx, &cx.env, organization, kind, &self.id, &fetched).await?;
-        events::mark(&mut tx, organization, announced, None, cx.env.now()).await?;
+    async fn fetch(
+        &self,
+        cx: &Context,
+        kind: ObjectType,
+        announced: &[&str],
+        latest: Option<Timestamp>,
+    ) -> JobResult {
+        let (env, organization) = (&cx.env, cx.organization());
+        let stripe = apply::stripe_of(env, organization);
+        let scope = Scope { organization, stripe: &stripe };
+        let before = objects::get(&env.db, &scope, kind, &self.id).await?;
+        let fetched = env.stripe.retrieve(organization, kind, &self.id).await?;
+        if fetched.raw.is_none()
+            && latest.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of)
+        {
+            let why = anyhow!("stripe has announced the {} but does not know it yet", kind.as_str());
+            return Err(JobError::Retry(why));
+        }
+        let mut tx = env.db.begin().await?;
+        let Some(newer) = self.apply(cx, &mut tx, kind, before, &fetched).await? else {
+            return Err(JobError::Snooze(ASK_AGAIN));
+        };
+        events::mark(&mut tx, organization, announced, None, env.now()).await?;
         let report = Report::none().with("newer", newer).with("events", announced.len());
         cx.complete_in(&mut tx, &report).await?;
         tx.commit().await?;
         Ok(report)
+    }
+
+    /// Writes the answer; tells whether it was news, or `None` when something else was learnt while Stripe was asked
+    /// and it cannot be told which is newer.
+    async fn apply(
+        &self,
+        cx: &Context,
+        tx: &mut Tx,
+        kind: ObjectType,
+        before: Option<Object>,
+        fetched: &Fetched,
+    ) -> Result<Option<bool>> {
+        let (env, organization) = (&cx.env, cx.organization());
+        let stripe = apply::stripe_of(env, organization);
+        let scope = Scope { organization, stripe: &stripe };
+        let held = objects::lock(tx, &scope, kind, &[&self.id]).await?.into_iter().next();
+        let missing = tombstone(kind, &self.id);
+        let value = fetched.raw.as_deref().and_then(apply::read).unwrap_or_else(|| missing.clone());
+        let old: Option<Value> = held.as_ref().and_then(|held| apply::read(&held.raw));
+        if old.as_ref().is_some_and(is_buried) {
+            return Ok(Some(false));
+        }
+        // What is held was held before Stripe was asked, so the answer is newer, whatever second it names.
+        let was_known = held == before;
+        let known_as_of = held.as_ref().map_or(fetched.as_of, |held| held.as_of);
+        if !was_known && fetched.as_of <= known_as_of && old.as_ref() != Some(&value) {
+            return Ok(None);
+        }
+        let missing_text = missing.to_string();
+        let truth = Truth {
+            kind,
+            id: &self.id,
+            raw: fetched.raw.as_deref().unwrap_or(&missing_text),
+            as_of: fetched.as_of.max(known_as_of),
+            deleted: model::is_deleted(&value),
+            api_version: fetched.api_version.as_deref(),
+        };
+        let write = Write { truth, value: &value, before: old.as_ref() };
+        let lost = apply::write(tx, env, organization, &[write]).await?;
+        Ok(lost.is_empty().then_some(old.as_ref() != Some(&value)))
     }
 }

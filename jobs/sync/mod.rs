@@ -14,10 +14,14 @@
 //! **Repair.** What no event announced is found by walking Stripe's lists (`walk.rs`), nightly and on demand.
 
 mod account;
-pub mod apply;
+mod apply;
+mod apply_events;
 mod backfill_objects;
+mod batch;
 mod fetch_object;
+mod link;
 pub mod model;
+mod order;
 mod poll_events;
 mod prune_event_bodies;
 mod receive;
@@ -29,11 +33,12 @@ mod walk;
 mod tests;
 
 pub use account::{OtherAccount, other_account};
+pub use apply_events::ApplyEvents;
 pub use backfill_objects::BackfillObjects;
 pub use fetch_object::FetchObject;
 pub use poll_events::PollEvents;
 pub use prune_event_bodies::PruneEventBodies;
-pub use receive::{ReceiveError, Received, Source, receive, replay};
+pub use receive::{Arrived, ReceiveError, Received, Source, receive, replay, store as store_events};
 pub use reconcile_objects::ReconcileObjects;
 pub use walk::{Comparison, DiffError, Drift, diff};
 
@@ -43,6 +48,7 @@ use crate::kernel::{CatchUp, Data, Family, JobDef, Schedule};
 pub const FAMILY: Family = Family {
     name: "sync",
     jobs: &[
+        JobDef::of::<ApplyEvents>(),
         JobDef::of::<FetchObject>(),
         JobDef::of::<PollEvents>(),
         JobDef::of::<BackfillObjects>(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Received, ReceiveError, Source,
-    receive::receive_from,
+    Arrived, ReceiveError, Received, Source,
+    receive::store,
     store::{
         cursors::{self, Cursor},
         events,
@@ -99,7 +99,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
 }
 
 /// Stores those events of a page that are not here; answers how many are new. Nearly all are here, and a read tells so
-/// for the whole page, where storing them again would cost a durable commit each.
+/// for the whole page, without a durable commit.
 async fn receive_unknown(
     env: &Env,
     organization: &str,
@@ -108,20 +108,24 @@ async fn receive_unknown(
 ) -> Result<u64, JobError> {
     let named: Vec<&str> = ids.iter().filter_map(Option::as_deref).collect();
     let known = events::known(&env.db, organization, &named).await?;
-    let mut new = 0;
+    let mut unknown = Vec::new();
     for (body, id) in bodies.iter().zip(ids) {
         if id.as_ref().is_some_and(|id| known.contains(id)) {
             continue;
         }
-        match receive_from(env, organization, Source::Poll, body).await {
-            Ok(received) => new += u64::from(received == Received::New),
+        match Arrived::read(env, organization, Source::Poll, body) {
+            Ok(arrived) => unknown.push(arrived),
             Err(ReceiveError::Malformed(why)) => {
                 tracing::warn!(organization, why, "Stripe listed something that is no event");
             }
             Err(ReceiveError::Db(error)) => return Err(error.into()),
         }
     }
-    Ok(new)
+    if unknown.is_empty() {
+        return Ok(0);
+    }
+    let new = store(env, &unknown).await?.into_iter().filter(|one| *one == Received::New).count();
+    Ok(u64::try_from(new).unwrap_or(u64::MAX))
 }
 
 /// Reads no more of the event than its id.

@@ -1,11 +1,12 @@
-//! Receiving an event: stored and turned into a job in one transaction, once for each id.
+//! Receiving events: many of them stored in one transaction, once for each id, together with the one job that reads them.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{FetchObject, model, store};
+use super::{ApplyEvents, FetchObject, model, store::events::{self, NewEvent}};
 use crate::kernel::{
-    Env,
-    db,
+    Env, Timestamp, db,
     outbox::{self, NewJob},
     ports::ObjectType,
 };
@@ -68,38 +69,100 @@ pub enum ReceiveError {
     Db(#[from] db::Error),
 }
 
-/// Stores an event that Stripe sent to `organization`; its signature has been checked. The same event again changes
-/// nothing.
+/// An event that was read, to be stored.
+#[derive(Clone, Debug)]
+pub struct Arrived {
+    organization: String,
+    source: Source,
+    received: Received,
+    facts: model::EventFacts,
+    body: String,
+}
+
+impl Arrived {
+    /// Reads an event that Stripe sent to `organization`; its signature has been checked.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Malformed`]
+    pub fn read(
+        env: &Env,
+        organization: &str,
+        source: Source,
+        body: &str,
+    ) -> Result<Self, ReceiveError> {
+        let value: Value =
+            serde_json::from_str(body).map_err(|error| ReceiveError::Malformed(error.to_string()))?;
+        let facts = model::event(&value).ok_or_else(|| {
+            let why = "it lacks an id, a type, or a `created` between the years 1970 and 9999";
+            ReceiveError::Malformed(why.to_owned())
+        })?;
+        let received = sort(env, organization, &facts);
+        let (organization, body) = (organization.to_owned(), body.to_owned());
+        Ok(Self { organization, source, received, facts, body })
+    }
+
+    /// How large it is.
+    pub const fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// When the event was made at Stripe.
+    pub const fn created_at(&self) -> Timestamp {
+        self.facts.created_at
+    }
+}
+
+/// Reads and stores one event that Stripe sent to `organization`; its signature has been checked. The same event again
+/// changes nothing.
 ///
 /// # Errors
 /// [`ReceiveError::Malformed`], or the database's error: then nothing was stored and Stripe should send it again.
 pub async fn receive(env: &Env, organization: &str, body: &str) -> Result<Received, ReceiveError> {
-    receive_from(env, organization, Source::Webhook, body).await
+    let arrived = Arrived::read(env, organization, Source::Webhook, body)?;
+    let received = store(env, &[arrived]).await?;
+    received.into_iter().next().ok_or_else(|| db::Error::from(sqlx::Error::RowNotFound).into())
 }
 
-/// One transaction an event: a page of polled events in one would hold what webhooks wait for. The text is read before
-/// the transaction begins, because SQLite has one writer and others wait for it.
-pub(super) async fn receive_from(
-    env: &Env,
-    organization: &str,
-    source: Source,
-    body: &str,
-) -> Result<Received, ReceiveError> {
-    let value: Value =
-        serde_json::from_str(body).map_err(|error| ReceiveError::Malformed(error.to_string()))?;
-    let facts = model::event(&value)
-        .ok_or_else(|| ReceiveError::Malformed("it lacks an id, a type, or a `created` between the years 1970 and 9999".to_owned()))?;
-    let received = sort(env, organization, &facts);
+/// Stores events in one transaction; answers what became of each. For each organization with something new, the job
+/// that reads them is enqueued there, so it exists if and only if they do. That folds into the one that waits, and
+/// locks it until the commit: therefore many events share a transaction instead of waiting for each other's.
+///
+/// # Errors
+/// The database's: then nothing was stored.
+pub async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> {
+    let mut once = BTreeSet::new();
+    let rows: Vec<_> = arrived
+        .iter()
+        .filter(|event| once.insert((event.organization.as_str(), event.facts.id.as_str())))
+        .map(|event| NewEvent {
+            organization: &event.organization,
+            source: event.source,
+            received: event.received,
+            facts: &event.facts,
+            body: &event.body,
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut tx = env.db.begin().await?;
-    if !store::events::insert(&mut tx, env.now(), organization, source, received, &facts, body).await? {
-        // On SQLite the event we met may be of the group that is still to be made durable: "seen" waits for it, too.
-        tx.commit().await?;
-        return Ok(Received::Seen);
+    let mut new = events::insert(&mut tx, env.now(), &rows).await?;
+    // Each row is new once, whoever else of this batch has its id.
+    let mut became = |event: &Arrived| {
+        let is_new = new.remove(&(event.organization.clone(), event.facts.id.clone()));
+        if is_new { event.received } else { Received::Seen }
+    };
+    let received: Vec<_> = arrived.iter().map(&mut became).collect();
+    let unread: BTreeSet<&str> = arrived
+        .iter()
+        .zip(&received)
+        .filter(|(_, received)| **received == Received::New)
+        .map(|(event, _)| event.organization.as_str())
+        .collect();
+    for organization in unread {
+        outbox::enqueue(&mut tx, env, NewJob::of(organization, &ApplyEvents {})?).await?;
     }
-    if let (Received::New, Some((kind, id))) = (received, &facts.object) {
-        let job = FetchObject { object_type: kind.clone(), id: id.clone() };
-        outbox::enqueue(&mut tx, env, NewJob::of(organization, &job)?).await?;
-    }
+    // Also when all were seen: on SQLite they may be of the group that is still to be made durable.
     tx.commit().await?;
     Ok(received)
 }
@@ -123,7 +186,7 @@ fn sort(env: &Env, organization: &str, facts: &model::EventFacts) -> Received {
 /// nothing that is mirrored. Answers the job's id.
 pub async fn replay(env: &Env, organization: &str, event: &str) -> db::Result<Option<String>> {
     let mut tx = env.db.begin().await?;
-    let Some((kind, id)) = store::events::renew(&mut tx, organization, event).await? else {
+    let Some((kind, id)) = events::renew(&mut tx, organization, event, env.now()).await? else {
         return Ok(None);
     };
     if ObjectType::parse(&kind).is_none() {

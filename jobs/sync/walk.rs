@@ -3,13 +3,17 @@
 //! A walk goes from the newest object to the oldest, page by page, each page one transaction with its checkpoint, so
 //! that a crash resumes where it was. What is not in the list any more is fetched one by one, which finds tombstones.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    FetchObject, apply,
+    FetchObject,
+    apply::{self, Write},
     model::is_deleted,
     store::{
         cursors::{self, Cursor},
@@ -167,6 +171,8 @@ fn read(page: &Page) -> Vec<(String, &str, Value)> {
         .collect()
 }
 
+/// Writes those objects of a page that are newer than what is held. A page was true when it was asked for or later, so
+/// what is held of the same second stays: a fetch could have seen more.
 async fn apply_page(
     tx: &mut Tx,
     env: &Env,
@@ -175,38 +181,42 @@ async fn apply_page(
     page: &Page,
     items: &[(String, &str, Value)],
 ) -> db::Result<()> {
-    for (id, raw, value) in items {
-        let truth = Truth {
-            kind,
-            id,
-            raw,
-            // A page may be older than the tombstone; only a fetch tells whether the object is back.
-            replaces: "",
-            as_of: page.as_of,
-            deleted: false,
-            api_version: page.api_version.as_deref(),
-            replaces_same_second: false,
-        };
-        let newer = apply::apply(tx, env, organization, &truth, value).await?;
-        if !newer && is_buried(tx, env, organization, &truth).await? {
-            let job = FetchObject { object_type: kind.as_str().to_owned(), id: id.clone() };
-            outbox::enqueue(tx, env, NewJob::of(organization, &job)?.priority(PRIORITY_LOW)).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether we hold an older tombstone of an object that Stripe lists as living.
-async fn is_buried(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    truth: &Truth<'_>,
-) -> db::Result<bool> {
     let stripe = apply::stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
-    let known = objects::get(tx, &scope, truth.kind, truth.id).await?;
-    Ok(known.is_some_and(|object| object.deleted && object.as_of < truth.as_of))
+    let ids: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
+    let held: BTreeMap<String, (Object, Value)> = objects::lock(tx, &scope, kind, &ids)
+        .await?
+        .into_iter()
+        .map(|object| {
+            let value = apply::read(&object.raw).unwrap_or_default();
+            (object.id.clone(), (object, value))
+        })
+        .collect();
+    let (mut writes, mut buried) = (Vec::new(), Vec::new());
+    // An object that moved while the pages were turned can be on one of them twice.
+    let mut once = BTreeSet::new();
+    for (id, raw, value) in items.iter().filter(|item| once.insert(item.0.as_str())) {
+        let before = held.get(id);
+        if before.is_some_and(|(object, _)| object.as_of >= page.as_of) {
+            continue;
+        }
+        if before.is_some_and(|(object, _)| object.deleted) {
+            // The page may be older than the tombstone; only a fetch tells whether the object is back.
+            buried.push(id);
+            continue;
+        }
+        let api_version = page.api_version.as_deref();
+        let truth = Truth { kind, id, raw, as_of: page.as_of, deleted: false, api_version };
+        writes.push(Write { truth, value, before: before.map(|(_, value)| value) });
+    }
+    apply::write(tx, env, organization, &writes).await?;
+    let job = |id: &String| {
+        let job = FetchObject { object_type: kind.as_str().to_owned(), id: id.clone() };
+        Ok(NewJob::of(organization, &job)?.priority(PRIORITY_LOW))
+    };
+    let jobs = buried.into_iter().map(job).collect::<db::Result<Vec<_>>>()?;
+    outbox::enqueue_many(tx, env, jobs).await?;
+    Ok(())
 }
 
 /// Objects that we think alive and that were not written since the walk began, so that it did not meet them. One that

@@ -15,7 +15,7 @@ use crate::kernel::{
 /// Objects of one page, Stripe's largest.
 const PAGE_OBJECTS: usize = 100;
 /// The API version of every answer.
-const API_VERSION: &str = "2026-01-28.test";
+const API_VERSION: &str = "2026-09-30.endive";
 /// The organization that a [`super::TestDb`] has.
 const ORGANIZATION: &str = "default";
 
@@ -54,6 +54,8 @@ struct State {
 #[derive(Debug)]
 struct Stored {
     made: u64,
+    /// How often it was put.
+    changes: i64,
     raw: String,
     deleted: bool,
 }
@@ -85,10 +87,17 @@ impl FakeStripe {
         let mut state = self.state();
         state.made += 1;
         let key = (organization.to_owned(), kind, id.to_owned());
-        let made = state.objects.get(&key).map_or(state.made, |old| old.made);
+        let old = state.objects.get(&key);
+        let (made, changes) = old.map_or((state.made, 1), |old| (old.made, old.changes + 1));
         let deleted = object["deleted"] == Value::Bool(true);
         let raw = object.to_string();
-        state.objects.insert(key, Stored { made, raw, deleted });
+        let stored = Stored {
+            made,
+            changes,
+            raw,
+            deleted,
+        };
+        state.objects.insert(key, stored);
     }
 
     /// Makes organization `default` answer that there is no such object.
@@ -111,6 +120,13 @@ impl FakeStripe {
             event.to_string(),
         ));
         state.events.sort_by_key(|event| event.1);
+    }
+
+    /// How often the object of organization `default` with this id was put.
+    pub fn changes(&self, id: &str) -> i64 {
+        let state = self.state();
+        let found = state.objects.iter().find(|((_, _, of), _)| of == id);
+        found.map_or(0, |(_, stored)| stored.changes)
     }
 
     /// From now on answers are true as of `time`; `None`: as of the test's clock.
@@ -150,7 +166,9 @@ impl FakeStripe {
         if let Some(error) = state.failures.pop_front() {
             return Err(error);
         }
-        let as_of = state.as_of.unwrap_or_else(|| self.clock.now());
+        // As Stripe's answers: in whole seconds, and rather too early than too late.
+        let second = || Timestamp::from_seconds(self.clock.now().seconds());
+        let as_of = state.as_of.unwrap_or_else(second);
         Ok((state, as_of))
     }
 
@@ -252,6 +270,10 @@ fn fetched(raw: Option<String>, as_of: Timestamp) -> Fetched {
 }
 
 impl Stripe for FakeStripe {
+    fn api_version(&self) -> &str {
+        API_VERSION
+    }
+
     fn retrieve<'a>(
         &'a self,
         organization: &'a str,
@@ -296,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_lists_in_pages_newest_first_and_fails_once_when_told() {
-        let stripe = FakeStripe::new(Arc::new(TestClock::at(Timestamp(5))));
+        let stripe = FakeStripe::new(Arc::new(TestClock::at(Timestamp(5_000))));
         stripe.set_page(2);
         for id in ["cus_1", "cus_2", "cus_3"] {
             stripe.put(&json!({"object": "customer", "id": id}));
@@ -311,13 +333,13 @@ mod tests {
             .await
             .unwrap();
         assert!(!rest.has_more && rest.objects[0].contains("cus_1"));
-        assert_eq!(rest.as_of, Timestamp(5));
+        assert_eq!(rest.as_of, Timestamp(5_000));
         assert_eq!(stripe.calls().len(), 3);
     }
 
     #[tokio::test]
     async fn the_same_key_replays_the_answer() {
-        let stripe = FakeStripe::new(Arc::new(TestClock::at(Timestamp(5))));
+        let stripe = FakeStripe::new(Arc::new(TestClock::at(Timestamp(5_000))));
         stripe.answer_next(&json!({"id": "sub_1"}));
         let operation = Operation {
             path: "/subscriptions/sub_1".to_owned(),

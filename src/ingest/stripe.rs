@@ -1,7 +1,10 @@
 //! Stripe's webhooks: `POST /webhooks/stripe` and `POST /webhooks/stripe/{organization}`.
 //!
 //! The raw bytes are read up to a limit, then the signature is checked, and only then is anything parsed. The event
-//! and its job are stored in one transaction; 200 means that they are. Stripe itself is never asked here.
+//! and its job are stored in one transaction, with others that come at the same time; 200 means that they are. Stripe
+//! itself is never asked here.
+
+mod intake;
 
 use std::{
     collections::BTreeMap,
@@ -23,14 +26,14 @@ use axum::{
 };
 use http_body_util::LengthLimitError;
 use memberd_jobs::{
-    kernel::{Env, Timestamp},
-    sync::{self, ReceiveError, Received},
+    kernel::{Env, Timestamp, db},
+    sync::{Arrived, ReceiveError, Received, Source},
 };
 use secrecy::SecretString;
-use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use self::intake::Intake;
 use crate::{
     api::{Code, Problem},
     runtime::health::Readiness,
@@ -74,6 +77,7 @@ pub fn routes(ingest: StripeIngest) -> Router {
         .route("/webhooks/stripe", post(receive_default))
         .route("/webhooks/stripe/{organization}", post(receive_for))
         .with_state(Arc::new(Shared {
+            intake: Intake::new(&ingest.env),
             ingest,
             complained: AtomicI64::new(i64::MIN),
         }))
@@ -83,6 +87,7 @@ pub fn routes(ingest: StripeIngest) -> Router {
 #[derive(Debug)]
 struct Shared {
     ingest: StripeIngest,
+    intake: Intake,
     /// When a refusal was last written to the log, in Unix milliseconds.
     complained: AtomicI64,
 }
@@ -140,7 +145,7 @@ async fn receive_for(
 async fn answer(shared: &Shared, organization: &str, headers: &HeaderMap, body: Body) -> Response {
     let ingest = &shared.ingest;
     let started = Instant::now();
-    let received = receive(ingest, organization, headers, body).await;
+    let received = receive(shared, organization, headers, body).await;
     metrics::histogram!("memberd_stripe_webhook_duration_seconds").record(started.elapsed());
     let outcome = match &received {
         Ok(received) => received.as_str(),
@@ -166,11 +171,12 @@ async fn answer(shared: &Shared, organization: &str, headers: &HeaderMap, body: 
 }
 
 async fn receive(
-    ingest: &StripeIngest,
+    shared: &Shared,
     organization: &str,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Received, Refusal> {
+    let ingest = &shared.ingest;
     let secrets = ingest
         .secrets
         .get(organization)
@@ -180,29 +186,28 @@ async fn receive(
     let now = ingest.env.now();
     verify(one(headers)?, &body, secrets, now, ingest.tolerance).map_err(Refusal::Signature)?;
     let text = str::from_utf8(&body).map_err(|_| Refusal::Malformed("not UTF-8".to_owned()))?;
-    let Ok(stored) = timeout(
-        STORE_TIMEOUT,
-        sync::receive(&ingest.env, organization, text),
-    )
-    .await
-    else {
+    let arrived = match Arrived::read(&ingest.env, organization, Source::Webhook, text) {
+        Ok(arrived) => arrived,
+        Err(ReceiveError::Malformed(why)) => return Err(Refusal::Malformed(why)),
+        Err(ReceiveError::Db(error)) => return Err(unavailable(organization, &error)),
+    };
+    let made = arrived.created_at();
+    let Ok(stored) = timeout(STORE_TIMEOUT, shared.intake.store(arrived)).await else {
         warn!(
             organization,
             "a stripe webhook could not be stored within {STORE_TIMEOUT:?}"
         );
         return Err(Refusal::Unavailable);
     };
-    match stored {
-        Ok(received) => {
-            record_lag(text, now);
-            Ok(received)
-        }
-        Err(ReceiveError::Malformed(why)) => Err(Refusal::Malformed(why)),
-        Err(ReceiveError::Db(error)) => {
-            warn!(organization, %error, "a stripe webhook could not be stored");
-            Err(Refusal::Unavailable)
-        }
-    }
+    let received = stored.map_err(|error| unavailable(organization, &error))?;
+    // How long after it happened the event is here. Retries of Stripe and replays count too.
+    metrics::histogram!("memberd_stripe_webhook_lag_seconds").record(now.since(made));
+    Ok(received)
+}
+
+fn unavailable(organization: &str, error: &db::Error) -> Refusal {
+    warn!(organization, %error, "a stripe webhook could not be stored");
+    Refusal::Unavailable
 }
 
 /// Reads the body and stops at the limit.
@@ -230,18 +235,6 @@ fn one(headers: &HeaderMap) -> Result<Option<&[u8]>, Refusal> {
     match values.next() {
         None => Ok(first),
         Some(_) => Err(Refusal::Signature(SignatureError::Malformed)),
-    }
-}
-
-/// How long after it happened the event is here. Retries of Stripe and replays count too.
-fn record_lag(text: &str, now: Timestamp) {
-    #[derive(Deserialize)]
-    struct Created {
-        created: i64,
-    }
-    if let Ok(event) = serde_json::from_str::<Created>(text) {
-        let lag = now.since(Timestamp::from_seconds(event.created));
-        metrics::histogram!("memberd_stripe_webhook_lag_seconds").record(lag);
     }
 }
 

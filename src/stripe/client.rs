@@ -15,6 +15,7 @@ use memberd_jobs::kernel::{
     ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
 };
 use secrecy::{ExposeSecret, SecretString};
+use stripe_shared::version::VERSION;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -183,6 +184,10 @@ impl StripeClient {
 }
 
 impl Stripe for StripeClient {
+    fn api_version(&self) -> &str {
+        VERSION.as_str()
+    }
+
     fn retrieve<'a>(
         &'a self,
         organization: &'a str,

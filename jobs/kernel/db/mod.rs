@@ -6,6 +6,7 @@
 mod error;
 mod migrate;
 mod open;
+mod rows;
 mod sql;
 mod wake;
 mod writer;
@@ -22,6 +23,7 @@ use std::{collections::BTreeSet, sync::Arc};
 pub use error::Error;
 pub use migrate::{MigrationState, Pending};
 pub use open::{Options, Plans};
+pub use rows::Row;
 pub use sql::{Arg, Record, Sql};
 use sql::{NOTHING, postgres_arguments, sqlite_arguments};
 use sqlx::{PgPool, SqlitePool, postgres::Postgres};

@@ -111,6 +111,11 @@ impl<'a> From<&'a Option<String>> for Arg<'a> {
         Self::Text(value.as_deref().map(Cow::Borrowed))
     }
 }
+impl From<Option<String>> for Arg<'_> {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value.map(Cow::Owned))
+    }
+}
 impl From<String> for Arg<'_> {
     fn from(value: String) -> Self {
         Self::Text(Some(Cow::Owned(value)))

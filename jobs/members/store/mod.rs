@@ -4,6 +4,8 @@ mod read;
 
 pub use read::{Filter, KeyRow, MemberRow, TierFilter, get, keys_of, list, resolve};
 
+use std::collections::BTreeMap;
+
 use super::model::{BillingStatus, NewMember, normalize_email};
 use crate::{
     args,
@@ -21,8 +23,12 @@ const INSERT_KEY: Sql = Sql::both(
     "INSERT INTO member_keys (organization_id, provider, external_id, member_id, created_at)
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, provider, external_id) DO NOTHING",
 );
-const BY_KEY: Sql = Sql::both(
-    "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
+const BY_KEYS: Sql = Sql::split(
+    "SELECT external_id, member_id FROM member_keys
+     WHERE organization_id = $1 AND provider = $2 AND external_id IN (SELECT value FROM json_each($3))",
+    "SELECT external_id, member_id FROM member_keys
+     WHERE organization_id = $1 AND provider = $2
+       AND external_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
 );
 const LIVING: Sql = Sql::both(
     "SELECT id FROM members WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL",
@@ -31,9 +37,20 @@ const BY_EMAIL: Sql = Sql::both(
     "SELECT id, email_verified FROM members
      WHERE organization_id = $1 AND email_normalized = $2 AND deleted_at IS NULL",
 );
+const BY_EMAILS: Sql = Sql::split(
+    "SELECT email_normalized, id, email_verified FROM members
+     WHERE organization_id = $1 AND deleted_at IS NULL AND email_normalized IN (SELECT value FROM json_each($2))",
+    "SELECT email_normalized, id, email_verified FROM members
+     WHERE organization_id = $1 AND deleted_at IS NULL
+       AND email_normalized = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+);
+/// In the order of their ids, so that two who lock many never wait for each other.
 const LOCK: Sql = Sql::split(
-    "SELECT status, tier_id FROM members WHERE organization_id = $1 AND id = $2",
-    "SELECT status, tier_id FROM members WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+    "SELECT id, status, tier_id FROM members
+     WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2)) ORDER BY id",
+    "SELECT id, status, tier_id FROM members
+     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
+     ORDER BY id FOR UPDATE",
 );
 const SET_BILLING: Sql = Sql::both(
     "UPDATE members SET status = $3, tier_id = $4, updated_at = $5
@@ -47,7 +64,7 @@ const SET_PROFILE: Sql = Sql::both(
 );
 
 /// What the billing side of a member was before a change.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Billing {
     /// [`BillingStatus`] as its word.
     pub status: String,
@@ -55,52 +72,57 @@ pub struct Billing {
     pub tier_id: Option<String>,
 }
 
-/// Creates a member and answers her id.
+/// Creates members with the ids that were chosen for them.
 ///
 /// # Errors
-/// A conflict when another living member of the organization has the address.
-pub async fn insert(tx: &mut Tx, env: &Env, member: &NewMember) -> Result<String> {
-    let id = env.id("mem");
-    let normalized = member.email.as_deref().and_then(normalize_email);
-    tx.execute(
-        INSERT,
+/// A conflict when another living member of the organization has an address.
+pub async fn insert_many(tx: &mut Tx, env: &Env, members: &[(String, NewMember)]) -> Result<()> {
+    let now = env.now();
+    let row = |(id, member): &(String, NewMember)| {
+        let normalized = member.email.as_deref().and_then(normalize_email);
         args![
-            &id,
-            &member.organization_id,
-            &member.email,
-            &normalized,
-            &member.name,
+            id.clone(),
+            member.organization_id.clone(),
+            member.email.clone(),
+            normalized,
+            member.name.clone(),
             member.joined_at,
-            env.now()
-        ],
-    )
-    .await?;
-    Ok(id)
+            now
+        ]
+        .to_vec()
+    };
+    let rows: Vec<_> = members.iter().map(row).collect();
+    tx.insert(INSERT, &rows).await?;
+    Ok(())
 }
 
-/// Notes how another system calls the member; a key that is there already stays as it is.
-pub async fn add_key(
+/// Notes how another system calls members (external id and member); a key that is there already stays as it is.
+pub async fn add_keys(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
     provider: &str,
-    external_id: &str,
-    member: &str,
+    keys: &[(&str, &str)],
 ) -> Result<()> {
-    tx.execute(INSERT_KEY, args![organization, provider, external_id, member, env.now()]).await?;
+    let now = env.now();
+    let rows: Vec<_> = keys
+        .iter()
+        .map(|(id, member)| args![organization, provider, *id, *member, now].to_vec())
+        .collect();
+    tx.insert(INSERT_KEY, &rows).await?;
     Ok(())
 }
 
-/// The member with this foreign key.
-pub async fn by_key(
+/// The members with foreign keys, by external id.
+pub async fn by_keys(
     tx: &mut Tx,
     organization: &str,
     provider: &str,
-    external_id: &str,
-) -> Result<Option<String>> {
-    let row: Option<(String,)> =
-        tx.optional(BY_KEY, args![organization, provider, external_id]).await?;
-    Ok(row.map(|row| row.0))
+    external_ids: &[&str],
+) -> Result<BTreeMap<String, String>> {
+    let ids = serde_json::Value::from(external_ids).to_string();
+    let rows: Vec<(String, String)> = tx.all(BY_KEYS, args![organization, provider, ids]).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The id, if it is that of a living member of the organization.
@@ -118,9 +140,28 @@ pub async fn by_email(
     tx.optional(BY_EMAIL, args![organization, normalized]).await
 }
 
-/// Locks a member until the transaction ends, so that what is derived for her is derived by one at a time.
-pub async fn lock(tx: &mut Tx, organization: &str, id: &str) -> Result<Option<Billing>> {
-    tx.optional(LOCK, args![organization, id]).await
+/// The living members with these addresses, by address, and whether they have verified it.
+pub async fn by_emails(
+    tx: &mut Tx,
+    organization: &str,
+    normalized: &[String],
+) -> Result<BTreeMap<String, (String, bool)>> {
+    let addresses = serde_json::Value::from(normalized).to_string();
+    let rows: Vec<(String, String, bool)> =
+        tx.all(BY_EMAILS, args![organization, addresses]).await?;
+    Ok(rows.into_iter().map(|(address, id, verified)| (address, (id, verified))).collect())
+}
+
+/// Locks members until the transaction ends, so that what is derived for each is derived by one at a time.
+pub async fn lock_many(
+    tx: &mut Tx,
+    organization: &str,
+    ids: &[&str],
+) -> Result<Vec<(String, Billing)>> {
+    let ids = serde_json::Value::from(ids).to_string();
+    let rows: Vec<(String, String, Option<String>)> =
+        tx.all(LOCK, args![organization, ids]).await?;
+    Ok(rows.into_iter().map(|(id, status, tier_id)| (id, Billing { status, tier_id })).collect())
 }
 
 /// Writes status and tier; answers whether they changed.

@@ -16,7 +16,27 @@ const INSERT: Sql = Sql::both(
     "INSERT INTO stripe_events (organization_id, id, account, livemode, type, api_version, object_type, object_id,
         created_at, received_at, source, state, body)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-     ON CONFLICT (organization_id, id) DO NOTHING",
+     ON CONFLICT (organization_id, id) DO NOTHING RETURNING organization_id, id",
+);
+/// The oldest first, and no more bodies than fit into the memory set aside for them; always one.
+const UNREAD: Sql = Sql::both(
+    "SELECT id, type, api_version, object_type, object_id, created_at, received_at, body FROM (
+        SELECT *, sum(coalesce(length(body), 0)) OVER (ORDER BY created_at, id) - coalesce(length(body), 0) AS above
+        FROM (SELECT id, type, api_version, object_type, object_id, created_at, received_at, body FROM stripe_events
+              WHERE organization_id = $1 AND state = 'new' AND asked_at IS NULL
+              ORDER BY created_at, id LIMIT $2) AS oldest
+     ) AS counted WHERE above < $3 ORDER BY created_at, id",
+);
+const ANY_UNREAD: Sql = Sql::both(
+    "SELECT id FROM stripe_events
+     WHERE organization_id = $1 AND state = 'new' AND asked_at IS NULL LIMIT 1",
+);
+const ASK: Sql = Sql::split(
+    "UPDATE stripe_events SET asked_at = $3
+     WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
+    "UPDATE stripe_events SET asked_at = $3
+     WHERE organization_id = $1 AND state = 'new'
+       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const KNOWN: Sql = Sql::split(
     "SELECT id FROM stripe_events WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
@@ -24,7 +44,7 @@ const KNOWN: Sql = Sql::split(
      WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const NEW_OF_OBJECT: Sql = Sql::both(
-    "SELECT id FROM stripe_events
+    "SELECT id, type, created_at FROM stripe_events
      WHERE organization_id = $1 AND object_type = $2 AND object_id = $3 AND state = 'new'",
 );
 const MARK: Sql = Sql::split(
@@ -35,7 +55,8 @@ const MARK: Sql = Sql::split(
        AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const RENEW: Sql = Sql::both(
-    "UPDATE stripe_events SET state = CASE WHEN state IN ('applied', 'failed') THEN 'new' ELSE state END, error = NULL
+    "UPDATE stripe_events SET state = CASE WHEN state IN ('applied', 'failed') THEN 'new' ELSE state END, error = NULL,
+        asked_at = $3
      WHERE organization_id = $1 AND id = $2 AND object_type IS NOT NULL AND object_id IS NOT NULL
      RETURNING object_type, object_id",
 );
@@ -45,33 +66,97 @@ const PRUNE: Sql = Sql::both(
         ORDER BY received_at LIMIT $2)",
 );
 
-/// Stores an event; answers whether it is new.
+/// An event to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEvent<'a> {
+    /// Whose.
+    pub organization: &'a str,
+    /// How it came.
+    pub source: Source,
+    /// What is to become of it.
+    pub received: Received,
+    /// Its envelope.
+    pub facts: &'a EventFacts,
+    /// Its text.
+    pub body: &'a str,
+}
+
+/// Stores events; answers organization and id of those that were not here.
 pub async fn insert(
     tx: &mut Tx,
     now: Timestamp,
+    events: &[NewEvent<'_>],
+) -> Result<BTreeSet<(String, String)>> {
+    let row = |event: &NewEvent<'_>| {
+        let facts = event.facts;
+        let object = facts.object.as_ref();
+        args![
+            event.organization.to_owned(),
+            facts.id.clone(),
+            facts.account.clone().unwrap_or_default(),
+            facts.livemode,
+            facts.kind.clone(),
+            facts.api_version.clone(),
+            object.map(|(kind, _)| kind.clone()),
+            object.map(|(_, id)| id.clone()),
+            facts.created_at,
+            now,
+            event.source.as_str(),
+            event.received.as_str(),
+            event.body.to_owned()
+        ]
+        .to_vec()
+    };
+    let rows: Vec<_> = events.iter().map(row).collect();
+    Ok(tx.insert_returning(INSERT, &rows).await?.into_iter().collect())
+}
+
+/// An event that nobody has read yet.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Unread {
+    /// `evt_…`
+    pub id: String,
+    /// Its type, such as `invoice.paid`.
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    /// The API version it was rendered in.
+    pub api_version: Option<String>,
+    /// Stripe's word for the object it is about.
+    pub object_type: Option<String>,
+    /// The object's id.
+    pub object_id: Option<String>,
+    /// When it was made, in Stripe's whole seconds.
+    pub created_at: Timestamp,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Its text, unless that was forgotten.
+    pub body: Option<String>,
+}
+
+/// The oldest events that nobody has read, at most `limit` of them and of `bytes_max` bytes, but at least one.
+pub async fn unread(
+    db: &Db,
     organization: &str,
-    source: Source,
-    received: Received,
-    facts: &EventFacts,
-    body: &str,
-) -> Result<bool> {
-    let object = facts.object.as_ref();
-    let row = args![
-        organization,
-        &facts.id,
-        facts.account.as_deref().unwrap_or(""),
-        facts.livemode,
-        &facts.kind,
-        &facts.api_version,
-        object.map(|(kind, _)| kind.as_str()),
-        object.map(|(_, id)| id.as_str()),
-        facts.created_at,
-        now,
-        source.as_str(),
-        received.as_str(),
-        body
-    ];
-    Ok(tx.execute(INSERT, row).await? == 1)
+    limit: i64,
+    bytes_max: i64,
+) -> Result<Vec<Unread>> {
+    db.all(UNREAD, args![organization, limit, bytes_max]).await
+}
+
+/// Whether there are events that nobody has read.
+pub async fn any_unread(db: &Db, organization: &str) -> Result<bool> {
+    let row: Option<(String,)> = db.optional(ANY_UNREAD, args![organization]).await?;
+    Ok(row.is_some())
+}
+
+/// Notes that a fetch is on its way which settles these events.
+pub async fn ask(tx: &mut Tx, organization: &str, ids: &[&str], now: Timestamp) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids = serde_json::Value::from(ids).to_string();
+    tx.execute(ASK, args![organization, ids, now]).await?;
+    Ok(())
 }
 
 /// Those of `ids` that are stored.
@@ -81,22 +166,21 @@ pub async fn known(db: &Db, organization: &str, ids: &[&str]) -> Result<BTreeSet
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// The events about an object that nobody has acted on.
+/// Id, type and time of the events about an object that nothing came of yet.
 pub async fn new_of_object(
     db: &Db,
     organization: &str,
     kind: &str,
     id: &str,
-) -> Result<Vec<String>> {
-    let rows: Vec<(String,)> = db.all(NEW_OF_OBJECT, args![organization, kind, id]).await?;
-    Ok(rows.into_iter().map(|row| row.0).collect())
+) -> Result<Vec<(String, String, Timestamp)>> {
+    db.all(NEW_OF_OBJECT, args![organization, kind, id]).await
 }
 
 /// Marks new events as `applied` or, with an error, as `failed`. What another run has marked meanwhile stays.
 pub async fn mark(
     tx: &mut Tx,
     organization: &str,
-    ids: &[String],
+    ids: &[&str],
     error: Option<&str>,
     now: Timestamp,
 ) -> Result<()> {
@@ -109,13 +193,14 @@ pub async fn mark(
     Ok(())
 }
 
-/// Makes an event that was acted on new again; answers type and id of its object.
+/// Makes an event that was acted on new again, for a fetch to settle it; answers type and id of its object.
 pub async fn renew(
     tx: &mut Tx,
     organization: &str,
     event: &str,
+    now: Timestamp,
 ) -> Result<Option<(String, String)>> {
-    tx.optional(RENEW, args![organization, event]).await
+    tx.optional(RENEW, args![organization, event, now]).await
 }
 
 /// Forgets the bodies of events received before a moment; ids stay, so that a late duplicate is still known.

@@ -1,5 +1,7 @@
 //! What the derivations read from the projections.
 
+use std::collections::BTreeMap;
+
 use crate::{
     args,
     entitlements::{ItemFacts, SubscriptionFacts, model::monthly_amount},
@@ -11,21 +13,24 @@ use crate::{
 
 const CUSTOMER_OF: Sql =
     Sql::both("SELECT customer_id FROM subscriptions WHERE organization_id = $1 AND id = $2");
-// From the member to her customers to their subscriptions to their items, one index after the other. As a join,
+// From the members to their customers to their subscriptions to their items, one index after the other. As a join,
 // PostgreSQL walks all subscriptions for every item while a new database has no statistics; arrays leave it no choice.
-const SUBSCRIPTIONS_OF_MEMBER: Sql = Sql::split(
-    "SELECT s.id, s.status, s.start_date, s.created_at, s.current_period_start, s.current_period_end, s.cancel_at,
-        s.cancel_at_period_end, s.ended_at, s.trial_end, s.pause_behavior
-     FROM subscriptions AS s
-     WHERE s.organization_id = $1 AND NOT s.deleted AND s.customer_id IN
-        (SELECT c.id FROM customers AS c WHERE c.organization_id = $1 AND c.member_id = $2)
-     ORDER BY s.id",
-    "SELECT s.id, s.status, s.start_date, s.created_at, s.current_period_start, s.current_period_end, s.cancel_at,
-        s.cancel_at_period_end, s.ended_at, s.trial_end, s.pause_behavior
-     FROM subscriptions AS s
-     WHERE s.organization_id = $1 AND NOT s.deleted AND s.customer_id = ANY (ARRAY
-        (SELECT c.id FROM customers AS c WHERE c.organization_id = $1 AND c.member_id = $2))
-     ORDER BY s.id",
+const CUSTOMERS_OF_MEMBERS: Sql = Sql::split(
+    "SELECT id, member_id FROM customers
+     WHERE organization_id = $1 AND member_id IN (SELECT value FROM json_each($2))",
+    "SELECT id, member_id FROM customers
+     WHERE organization_id = $1 AND member_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+);
+const SUBSCRIPTIONS_OF_CUSTOMERS: Sql = Sql::split(
+    "SELECT id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
+        cancel_at_period_end, ended_at, trial_end, pause_behavior
+     FROM subscriptions
+     WHERE organization_id = $1 AND NOT deleted AND customer_id IN (SELECT value FROM json_each($2)) ORDER BY id",
+    "SELECT id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
+        cancel_at_period_end, ended_at, trial_end, pause_behavior
+     FROM subscriptions
+     WHERE organization_id = $1 AND NOT deleted
+       AND customer_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) ORDER BY id",
 );
 const ITEMS_OF_SUBSCRIPTIONS: Sql = Sql::split(
     "SELECT subscription_id, product_id, quantity, unit_amount, recurring_interval, recurring_interval_count
@@ -52,6 +57,7 @@ pub async fn customer_of(
 #[derive(sqlx::FromRow)]
 struct SubscriptionRow {
     id: String,
+    customer_id: String,
     status: String,
     start_date: Option<Timestamp>,
     created_at: Timestamp,
@@ -74,18 +80,40 @@ struct ItemRow {
     recurring_interval_count: Option<i64>,
 }
 
-/// All subscriptions of a member, over all her customers.
+/// All subscriptions of members, over all their customers. Who has none is missing.
 pub async fn subscriptions_of(
     tx: &mut Tx,
     organization: &str,
-    member: &str,
-) -> Result<Vec<SubscriptionFacts>> {
+    members: &[&str],
+) -> Result<BTreeMap<String, Vec<SubscriptionFacts>>> {
+    let members = array(members);
+    let customers: Vec<(String, String)> =
+        tx.all(CUSTOMERS_OF_MEMBERS, args![organization, members]).await?;
+    let customers: BTreeMap<String, String> = customers.into_iter().collect();
+    let ids = array(&customers.keys().map(String::as_str).collect::<Vec<_>>());
     let rows: Vec<SubscriptionRow> =
-        tx.all(SUBSCRIPTIONS_OF_MEMBER, args![organization, member]).await?;
-    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    let ids = serde_json::Value::from(ids).to_string();
+        tx.all(SUBSCRIPTIONS_OF_CUSTOMERS, args![organization, ids]).await?;
+    let ids = array(&rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>());
     let items: Vec<ItemRow> = tx.all(ITEMS_OF_SUBSCRIPTIONS, args![organization, ids]).await?;
-    let facts = |row: SubscriptionRow| SubscriptionFacts {
+    let mut items_of: BTreeMap<&str, Vec<ItemFacts>> = BTreeMap::new();
+    for item in &items {
+        items_of.entry(&item.subscription_id).or_default().push(item_facts(item));
+    }
+    let mut all: BTreeMap<String, Vec<SubscriptionFacts>> = BTreeMap::new();
+    for row in rows {
+        let Some(member) = customers.get(&row.customer_id) else { continue };
+        let items = items_of.remove(row.id.as_str()).unwrap_or_default();
+        all.entry(member.clone()).or_default().push(subscription_facts(row, items));
+    }
+    Ok(all)
+}
+
+fn array(ids: &[&str]) -> String {
+    serde_json::Value::from(ids).to_string()
+}
+
+fn subscription_facts(row: SubscriptionRow, items: Vec<ItemFacts>) -> SubscriptionFacts {
+    SubscriptionFacts {
         started_at: row.start_date.unwrap_or(row.created_at),
         period_start: row.current_period_start,
         period_end: row.current_period_end,
@@ -94,11 +122,10 @@ pub async fn subscriptions_of(
         ended_at: row.ended_at,
         trial_end: row.trial_end,
         pause_behavior: row.pause_behavior,
-        items: items.iter().filter(|item| item.subscription_id == row.id).map(item_facts).collect(),
+        items,
         status: row.status,
         id: row.id,
-    };
-    Ok(rows.into_iter().map(facts).collect())
+    }
 }
 
 fn item_facts(item: &ItemRow) -> ItemFacts {

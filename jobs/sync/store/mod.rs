@@ -3,6 +3,7 @@
 pub mod cursors;
 pub mod events;
 pub mod facts;
+pub mod links;
 pub mod objects;
 pub mod projections;
 pub mod read;

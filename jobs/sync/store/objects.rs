@@ -1,10 +1,12 @@
 //! The table `stripe_objects`: Stripe's JSON as it was answered, with Stripe's time of the answer.
 
+use std::collections::BTreeSet;
+
 use crate::{
     args,
     kernel::{
         Timestamp,
-        db::{Db, Result, Sql, Tx},
+        db::{Db, Result, Row, Sql, Tx},
         ports::{ObjectType, Organization},
     },
 };
@@ -40,34 +42,42 @@ pub struct Truth<'a> {
     pub id: &'a str,
     /// Stripe's JSON.
     pub raw: &'a str,
-    /// The tombstone that this may replace: the one that stands for "no such object".
-    pub replaces: &'a str,
-    /// Stripe's time at which it was true.
+    /// Stripe's time at which, or after which, it was true.
     pub as_of: Timestamp,
     /// Whether it is a tombstone.
     pub deleted: bool,
-    /// The API version of the answer.
+    /// The API version it was rendered in.
     pub api_version: Option<&'a str>,
-    /// Whether it may replace what was true in the same second: a single fetch may, because fetches of one object
-    /// follow each other; a page of a list may not, because a fetch could have seen more.
-    pub replaces_same_second: bool,
 }
 
-/// Older truth never replaces newer, and nothing replaces a tombstone that Stripe gave us. What Stripe did not know
-/// can be there again: a product made anew under its id, or everything, after the key of another account was mended.
-const STORE: Sql = Sql::both(
+/// Who inserts an object that was not there when she looked must find that another was faster.
+const ADD: Sql = Sql::both(
+    "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, deleted, api_version,
+        updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     ON CONFLICT (organization_id, account, livemode, type, id) DO NOTHING RETURNING type, id",
+);
+/// For rows that are locked.
+const SET: Sql = Sql::both(
     "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, deleted, api_version,
         updated_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      ON CONFLICT (organization_id, account, livemode, type, id) DO UPDATE SET raw = excluded.raw,
         as_of = excluded.as_of, deleted = excluded.deleted, api_version = excluded.api_version,
-        updated_at = excluded.updated_at
-     WHERE (NOT stripe_objects.deleted OR stripe_objects.raw = $12)
-       AND (excluded.as_of > stripe_objects.as_of OR ($11 AND excluded.as_of = stripe_objects.as_of))",
+        updated_at = excluded.updated_at",
 );
 const GET: Sql = Sql::both(
     "SELECT id, raw, as_of, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND id = $5",
+);
+/// In the order of the key, so that two who lock many never wait for each other.
+const LOCK: Sql = Sql::split(
+    "SELECT id, raw, as_of, deleted FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
+       AND id IN (SELECT value FROM json_each($5)) ORDER BY id",
+    "SELECT id, raw, as_of, deleted FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
+       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($5::jsonb))) ORDER BY id FOR UPDATE",
 );
 const BATCH: Sql = Sql::split(
     "SELECT id, raw, as_of, deleted FROM stripe_objects
@@ -105,9 +115,44 @@ pub async fn of_another(db: &Db, scope: &Scope<'_>) -> Result<Option<(String, bo
     db.optional(OF_ANOTHER, args![scope.organization, &stripe.account, !stripe.livemode]).await
 }
 
-/// Stores the truth of an object; answers whether it was newer than what was known.
-pub async fn store(tx: &mut Tx, now: Timestamp, scope: &Scope<'_>, truth: &Truth<'_>) -> Result<bool> {
-    let row = args![
+/// Locks those of the objects that are there, until the transaction ends.
+pub async fn lock(
+    tx: &mut Tx,
+    scope: &Scope<'_>,
+    kind: ObjectType,
+    ids: &[&str],
+) -> Result<Vec<Object>> {
+    let ids = serde_json::Value::from(ids).to_string();
+    let key = args![
+        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), ids
+    ];
+    tx.all(LOCK, key).await
+}
+
+/// Writes objects that are locked.
+pub async fn set(tx: &mut Tx, now: Timestamp, scope: &Scope<'_>, all: &[Truth<'_>]) -> Result<()> {
+    let rows: Vec<_> = all.iter().map(|truth| row(now, scope, truth)).collect();
+    tx.insert(SET, &rows).await?;
+    Ok(())
+}
+
+/// Writes objects that were not there a moment ago. Answers type and id of those that really were not: of the others
+/// another transaction has told something meanwhile.
+pub async fn add(
+    tx: &mut Tx,
+    now: Timestamp,
+    scope: &Scope<'_>,
+    all: &[Truth<'_>],
+) -> Result<BTreeSet<(String, String)>> {
+    // In the order of the key, as the locks are.
+    let mut sorted: Vec<_> = all.iter().collect();
+    sorted.sort_by_key(|truth| (truth.kind, truth.id));
+    let rows: Vec<_> = sorted.into_iter().map(|truth| row(now, scope, truth)).collect();
+    Ok(tx.insert_returning(ADD, &rows).await?.into_iter().collect())
+}
+
+fn row<'a>(now: Timestamp, scope: &Scope<'a>, truth: &Truth<'a>) -> Row<'a> {
+    args![
         scope.organization,
         &scope.stripe.account,
         scope.stripe.livemode,
@@ -117,19 +162,17 @@ pub async fn store(tx: &mut Tx, now: Timestamp, scope: &Scope<'_>, truth: &Truth
         truth.as_of,
         truth.deleted,
         truth.api_version,
-        now,
-        truth.replaces_same_second,
-        truth.replaces
-    ];
-    Ok(tx.execute(STORE, row).await? == 1)
+        now
+    ]
+    .to_vec()
 }
 
 /// One object as we know it.
-pub async fn get(tx: &mut Tx, scope: &Scope<'_>, kind: ObjectType, id: &str) -> Result<Option<Object>> {
+pub async fn get(db: &Db, scope: &Scope<'_>, kind: ObjectType, id: &str) -> Result<Option<Object>> {
     let key = args![
         scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), id
     ];
-    tx.optional(GET, key).await
+    db.optional(GET, key).await
 }
 
 /// Several objects as we know them.

@@ -19,11 +19,6 @@ const PUT_CUSTOMER: Sql = Sql::both(
         email = excluded.email, name = excluded.name, currency = excluded.currency,
         delinquent = excluded.delinquent, deleted = FALSE",
 );
-/// A row lock on the customer: whoever links it and whoever derives from the link come one after the other.
-const CUSTOMER_MEMBER: Sql = Sql::split(
-    "SELECT member_id, link, email FROM customers WHERE organization_id = $1 AND id = $2",
-    "SELECT member_id, link, email FROM customers WHERE organization_id = $1 AND id = $2 FOR UPDATE",
-);
 const PUT_PRODUCT: Sql = Sql::both(
     "INSERT INTO products (organization_id, id, name, description, active, deleted, created_at)
      VALUES ($1, $2, $3, $4, $5, FALSE, $6)
@@ -97,11 +92,6 @@ pub struct Linked {
     pub link: String,
     /// The customer's address as last seen.
     pub email: Option<String>,
-}
-
-/// Reads and locks a customer's link.
-pub async fn customer_link(tx: &mut Tx, organization: &str, id: &str) -> Result<Option<Linked>> {
-    tx.optional(CUSTOMER_MEMBER, args![organization, id]).await
 }
 
 /// Writes a customer and its link.

@@ -1,6 +1,8 @@
 //! The mirror's promises, on both databases.
 
+mod history;
 mod order;
+mod race;
 mod read;
 mod receive;
 mod shapes;
@@ -56,6 +58,13 @@ fn invoice(id: &str, customer: &str, subscription: &str, status: &str) -> Value 
 fn event(id: &str, kind: &str, object: &Value) -> Value {
     json!({ "id": id, "object": "event", "type": kind, "created": 1_760_000_200, "livemode": false,
             "api_version": "2026-09-30.endive", "data": { "object": object } })
+}
+
+/// The same in the shape of another API version, so that only a fetch tells what is true.
+fn old_event(id: &str, kind: &str, object: &Value) -> Value {
+    let mut event = event(id, kind, object);
+    event["api_version"] = json!("2024-06-20");
+    event
 }
 
 /// Receives an event as a webhook.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{customer, event, members, price, product, receive, registry, subscription};
+use super::{
+    customer, event, members, old_event, price, product, receive, registry, subscription,
+};
 use crate::{
     both,
     kernel::{Job, db::Sql, outbox::NewJob, ports::{ObjectType, Organization, StripeError}},
@@ -220,7 +222,7 @@ both! {
     async fn a_deletion_is_found_whose_object_was_fetched_in_the_second_of_the_page(db: TestDb) {
         db.stripe.set_as_of(Some(db.env.now()));
         db.stripe.put(&customer("cus_1"));
-        receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+        receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;
         db.drain(&registry()).await;
         db.advance(Duration::from_millis(600));
         db.stripe.remove(ObjectType::Customer, "cus_1");
@@ -232,7 +234,7 @@ both! {
     async fn those_unseen_longest_are_asked_for_first(db: TestDb) {
         for id in ["cus_b", "cus_a"] {
             db.stripe.put(&customer(id));
-            receive(&db, &event(&format!("evt_{id}"), "customer.created", &customer(id))).await;
+            receive(&db, &old_event(&format!("evt_{id}"), "customer.created", &customer(id))).await;
             db.drain(&registry()).await;
             db.advance(Duration::from_mins(1));
         }
@@ -284,7 +286,7 @@ both! {
         let mut newer = customer("cus_1");
         newer["name"] = json!("Newer");
         db.stripe.put(&newer);
-        receive(&db, &event("evt_1", "customer.updated", &newer)).await;
+        receive(&db, &old_event("evt_1", "customer.updated", &newer)).await;
         db.drain(&registry()).await;
         // The walk's page was rendered earlier in that second.
         db.stripe.put(&customer("cus_1"));

@@ -16,6 +16,9 @@ pub(super) struct Info {
     /// The database: `sqlite` or `postgres`.
     #[schema(example = "sqlite")]
     database: &'static str,
+    /// The version of Stripe's API that memberd speaks: create webhook endpoints with it, so that events need no request.
+    #[schema(example = "2026-09-30.endive")]
+    stripe_api_version: String,
     /// The daemon's time.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     time: Timestamp,
@@ -58,6 +61,7 @@ pub(super) async fn show(State(state): State<ApiState>, caller: Caller, _: NoQue
     Json(Info {
         version: state.version,
         database: state.env.db.engine(),
+        stripe_api_version: state.env.stripe.api_version().to_owned(),
         time: state.env.now(),
         organization: Organization {
             name: organization.map_or_else(String::new, |known| known.name.clone()),

@@ -1,0 +1,89 @@
+//! Reads the events that have come and applies what they carry, where that is provably the newest that is known.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    batch::{self, Batch, Done},
+    store::events,
+};
+use crate::kernel::{
+    Context, Env, Job, JobError, JobResult, Report, Unique,
+    db::{self, Error},
+    limits::BUSY_RETRIES_MAX,
+};
+
+/// Events of one transaction.
+const EVENTS_MAX: i64 = 512;
+
+/// Bytes of the events of one transaction. They are in memory several times while they are read.
+const BYTES_MAX: i64 = 8 * 1024 * 1024;
+
+/// A run that was told to stop goes on after this.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
+
+/// Applies the events that nobody has read yet, the oldest first, many in one transaction.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyEvents {}
+
+impl Job for ApplyEvents {
+    const KIND: &'static str = "sync.apply_events";
+    const ABOUT: &'static str = "Applies the events that have come; sends for the objects that they leave in doubt.";
+    const TIMEOUT: Duration = Duration::from_mins(30);
+    /// Whatever comes while it waits is read by it; what comes while it runs is read by the next.
+    const UNIQUE: Unique = Unique::Waiting;
+    const EXCLUSIVE: bool = true;
+
+    fn unique_key(&self) -> Option<String> {
+        Some(String::new())
+    }
+
+    async fn run(&self, cx: &Context) -> JobResult {
+        let (env, organization) = (&cx.env, cx.organization());
+        let mut all = Done::default();
+        loop {
+            if cx.cancel.is_cancelled() {
+                return Err(JobError::Snooze(RESUME_PAUSE));
+            }
+            let unread = events::unread(&env.db, organization, EVENTS_MAX, BYTES_MAX).await?;
+            if unread.is_empty() {
+                break;
+            }
+            all.add(&apply(env, organization, Batch::read(env, &unread)).await?);
+        }
+        metrics::counter!("memberd_sync_events_applied_total", "by" => "snapshot").increment(all.settled);
+        metrics::counter!("memberd_sync_events_applied_total", "by" => "fetch").increment(all.asked);
+        Ok(Report::none()
+            .with("events", all.settled + all.asked + all.failed)
+            .with("written", all.written)
+            .with("fetches", all.fetches)
+            .with("failed", all.failed))
+    }
+}
+
+/// Applies a batch. One that the database does not take is halved until the object is found that is to blame; the
+/// others must not wait for it.
+async fn apply(env: &Env, organization: &str, batch: Batch) -> db::Result<Done> {
+    let mut all = Done::default();
+    let mut waiting = vec![(batch, 0)];
+    while let Some((batch, tries)) = waiting.pop() {
+        match batch::apply(env, organization, &batch).await {
+            Ok(done) => all.add(&done),
+            Err(error @ (Error::Busy(_) | Error::Conflict(_))) if tries < BUSY_RETRIES_MAX => {
+                tracing::debug!(organization, %error, "applying events again");
+                waiting.push((batch, tries + 1));
+            }
+            Err(error @ (Error::Conflict(_) | Error::Other(_))) => match batch.halve() {
+                Ok((one, other)) => waiting.extend([(other, 0), (one, 0)]),
+                Err(single) => {
+                    tracing::warn!(organization, %error, "an object's events cannot be applied");
+                    all.add(&single.give_up(env, organization, &error.to_string()).await?);
+                }
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}

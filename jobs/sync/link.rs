@@ -1,0 +1,171 @@
+//! Finding or making the member behind each customer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::{
+    model::Customer,
+    store::{
+        links,
+        projections::{self, Linked},
+    },
+};
+use crate::{
+    kernel::{
+        Env,
+        db::{Result, Tx},
+        events::{Event, emit_many},
+    },
+    members::{self, Link, LinkSources, NewMember},
+};
+
+/// Who is behind some customers.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// The members.
+    pub(super) members: BTreeSet<String>,
+    /// Those of them who were made for their customers just now.
+    pub(super) joined: BTreeSet<String>,
+    /// Customers that are not here.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Writes the customers that have changed, each with its member, and looks up the members of `payers`, customers of
+/// whom something else has changed.
+pub(super) async fn link(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    changed: &[Customer],
+    payers: &BTreeSet<String>,
+) -> Result<Links> {
+    let mut ids: BTreeSet<&str> = payers.iter().map(String::as_str).collect();
+    ids.extend(changed.iter().map(|customer| customer.id.as_str()));
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let mut known: BTreeMap<String, Linked> =
+        links::of_customers(tx, organization, &ids).await?.into_iter().collect();
+    let mut links = Links::default();
+    let new: Vec<&Customer> = changed
+        .iter()
+        .filter(|customer| known.get(&customer.id).is_none_or(|linked| linked.member_id.is_none()))
+        .collect();
+    let found = find_members(tx, env, organization, &new, &mut links).await?;
+    for customer in changed {
+        let (member, word) = match (found.get(&customer.id), known.get(&customer.id)) {
+            (Some(found), _) => found.clone(),
+            (None, Some(Linked { member_id: Some(member), link, email })) => {
+                let address = email.as_deref();
+                follow_profile(tx, env, organization, customer, member, link, address).await?;
+                (member.clone(), link.clone())
+            }
+            (None, _) => continue,
+        };
+        projections::put_customer(tx, organization, customer, &member, &word).await?;
+        links.members.insert(member);
+    }
+    for payer in payers.iter().filter(|payer| !found.contains_key(*payer)) {
+        match known.remove(payer) {
+            Some(linked) => links.members.extend(linked.member_id),
+            None => links.unknown.push(payer.clone()),
+        }
+    }
+    Ok(links)
+}
+
+/// The member of each customer and how she was found. Who is not there is made.
+async fn find_members(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    customers: &[&Customer],
+    links: &mut Links,
+) -> Result<BTreeMap<String, (String, String)>> {
+    if customers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let address = |customer: &Customer| customer.email.as_deref().and_then(members::normalize_email);
+    let addresses: Vec<String> = customers.iter().filter_map(|customer| address(customer)).collect();
+    let ids: Vec<&str> = customers.iter().map(|customer| customer.id.as_str()).collect();
+    let by_key = members::store::by_keys(tx, organization, "stripe", &ids).await?;
+    let mut by_email = members::store::by_emails(tx, organization, &addresses).await?;
+    let (mut found, mut joined, mut news) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for customer in customers {
+        let email = address(customer);
+        let sources = LinkSources {
+            by_metadata: match &customer.member_id {
+                Some(id) => members::store::living(tx, organization, id).await?,
+                None => None,
+            },
+            by_foreign_key: by_key.get(&customer.id).cloned(),
+            by_email: email.as_ref().and_then(|email| by_email.get(email).cloned()),
+        };
+        let link = members::link(&sources);
+        let word = link.as_str().to_owned();
+        let member = match link {
+            Link::Metadata(member) | Link::ForeignKey(member) | Link::Email(member) => member,
+            Link::Create { email_taken } => {
+                let id = env.id("mem");
+                // The next customer with this address finds her.
+                if let Some(email) = email.filter(|_| !email_taken) {
+                    by_email.insert(email, (id.clone(), false));
+                }
+                joined.push((id.clone(), new_member(organization, customer, email_taken)));
+                news.push(member_joined(organization, customer, &id));
+                links.joined.insert(id.clone());
+                id
+            }
+        };
+        found.insert(customer.id.clone(), (member, word));
+    }
+    members::store::insert_many(tx, env, &joined).await?;
+    emit_many(tx, env, &news).await?;
+    let keys: Vec<(&str, &str)> =
+        found.iter().map(|(customer, (member, _))| (customer.as_str(), member.as_str())).collect();
+    members::store::add_keys(tx, env, organization, "stripe", &keys).await?;
+    Ok(found)
+}
+
+fn new_member(organization: &str, customer: &Customer, email_taken: bool) -> NewMember {
+    NewMember {
+        organization_id: organization.to_owned(),
+        email: customer.email.clone().filter(|_| !email_taken),
+        name: customer.name.clone(),
+        joined_at: customer.created_at,
+    }
+}
+
+fn member_joined(organization: &str, customer: &Customer, member: &str) -> Event {
+    Event {
+        kind: "audience.member_joined",
+        organization_id: organization.to_owned(),
+        member_id: Some(member.to_owned()),
+        data: json!({ "customer_id": customer.id, "joined_at": customer.created_at }),
+    }
+}
+
+/// A member whom the sync made follows her customer's address and name; one whom people made does not.
+async fn follow_profile(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    customer: &Customer,
+    member: &str,
+    link: &str,
+    address: Option<&str>,
+) -> Result<()> {
+    if link != "created" {
+        return Ok(());
+    }
+    let normalized = customer.email.as_deref().and_then(members::normalize_email);
+    let holder = match &normalized {
+        Some(email) => members::store::by_email(tx, organization, email).await?,
+        None => None,
+    };
+    // An address that is another member's by now is not taken away from her.
+    let taken = holder.is_some_and(|(other, _)| other != member);
+    let email = if taken { address } else { customer.email.as_deref() };
+    let name = customer.name.as_deref();
+    members::store::set_profile(tx, organization, member, email, name, env.now()).await?;
+    Ok(())
+}

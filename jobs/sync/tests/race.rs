@@ -1,0 +1,105 @@
+//! What is learnt of an object while Stripe is asked about it.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{customer, event, old_event, receive, registry};
+use crate::{
+    both,
+    kernel::{
+        Env,
+        ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
+    },
+    sync::{batch::{self, Batch}, receive as receive_event, store::events},
+    testing::FakeStripe,
+};
+
+/// A Stripe that has made up its answer before an event is received and applied, but gives it afterwards.
+#[derive(Debug)]
+struct Meanwhile {
+    stripe: Arc<FakeStripe>,
+    env: Env,
+    event: Value,
+}
+
+impl Stripe for Meanwhile {
+    fn api_version(&self) -> &str {
+        self.stripe.api_version()
+    }
+
+    fn retrieve<'a>(
+        &'a self,
+        organization: &'a str,
+        kind: ObjectType,
+        id: &'a str,
+    ) -> Later<'a, Result<Fetched, StripeError>> {
+        Box::pin(async move {
+            let answer = self.stripe.retrieve(organization, kind, id).await;
+            receive_event(&self.env, organization, &self.event.to_string()).await.unwrap();
+            let unread = events::unread(&self.env.db, organization, 10, 1_000_000).await.unwrap();
+            let batch = Batch::read(&self.env, &unread);
+            batch::apply(&self.env, organization, &batch).await.unwrap();
+            answer
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        organization: &'a str,
+        listing: Listing,
+        after: Option<&'a str>,
+    ) -> Later<'a, Result<Page, StripeError>> {
+        self.stripe.list(organization, listing, after)
+    }
+
+    fn perform<'a>(
+        &'a self,
+        organization: &'a str,
+        operation: &'a Operation,
+    ) -> Later<'a, Result<Done, StripeError>> {
+        self.stripe.perform(organization, operation)
+    }
+}
+
+fn named(name: &str) -> Value {
+    let mut object = customer("cus_1");
+    object["name"] = json!(name);
+    object
+}
+
+both! {
+    async fn an_event_that_comes_while_stripe_is_asked_is_not_overwritten_by_the_older_answer(db: TestDb) {
+        let mut db = db;
+        db.stripe.put(&named("Old"));
+        receive(&db, &old_event("evt_1", "customer.created", &named("Old"))).await;
+        // The change is of the second in which Stripe was asked, so that the clocks cannot tell.
+        let mut newer = event("evt_2", "customer.updated", &named("New"));
+        newer["created"] = json!(db.now().seconds());
+        let env = db.env.clone();
+        let stripe = Arc::clone(&db.stripe);
+        db.env.stripe = Arc::new(Meanwhile { stripe, env, event: newer });
+        let drained = db.drain(&registry()).await;
+        assert_eq!(drained.snoozed, 1, "{drained:?}");
+        assert_eq!(db.count("customers WHERE name = 'New'").await, 1);
+        // Asked again when the second is over, Stripe tells the same.
+        db.env.stripe = Arc::clone(&db.stripe) as Arc<dyn Stripe>;
+        db.stripe.put(&named("New"));
+        db.advance(Duration::from_secs(2));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE name = 'New'").await, 1);
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 2);
+    }
+
+    async fn an_object_that_was_just_announced_may_be_unknown_for_a_while(db: TestDb) {
+        let mut fresh = old_event("evt_1", "customer.created", &customer("cus_1"));
+        fresh["created"] = json!(db.now().seconds());
+        receive(&db, &fresh).await;
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!((drained.retried, db.count("stripe_objects").await), (1, 0), "{drained:?}");
+        db.stripe.put(&customer("cus_1"));
+        db.advance(Duration::from_secs(10));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE NOT deleted").await, 1);
+    }
+}

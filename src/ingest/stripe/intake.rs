@@ -1,0 +1,104 @@
+//! Many webhooks, one transaction: those that come while others are being stored are stored together next.
+//!
+//! A transaction costs a flush to disk and, with its job, a lock that the next one must wait for. Alone, each webhook
+//! would pay both; so a crowd pays them once. Nobody is answered before the commit.
+
+use std::sync::Arc;
+
+use memberd_jobs::{
+    kernel::{Env, db},
+    sync::{self, Arrived, Received},
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+/// Transactions under way at once: while one is made durable, the next is filled.
+const SEATS: usize = 2;
+
+/// Events of one transaction.
+const EVENTS_MAX: usize = 128;
+
+/// Bytes of the events of one transaction; it takes the event that exceeds them.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Events that wait for a transaction. Whoever finds no place waits for one, like everybody within her time.
+const WAITING_MAX: usize = 1_024;
+
+/// An event and who waits for it.
+struct Parcel {
+    arrived: Arrived,
+    told: oneshot::Sender<db::Result<Received>>,
+}
+
+/// Where webhooks hand in their events.
+#[derive(Clone, Debug)]
+pub(super) struct Intake(mpsc::Sender<Parcel>);
+
+impl Intake {
+    /// Stores through `env` until the last handle is gone.
+    pub(super) fn new(env: &Env) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let tasks = TaskTracker::new();
+        for _ in 0..SEATS {
+            tasks.spawn(sit(env.clone(), Arc::clone(&receiver)));
+        }
+        Self(sender)
+    }
+
+    /// Stores an event, with others that come at the same time.
+    ///
+    /// # Errors
+    /// The database's: then it was not stored, or nobody knows.
+    pub(super) async fn store(&self, arrived: Arrived) -> db::Result<Received> {
+        let gone = || db::Error::Unavailable("nobody stores events any more".to_owned());
+        let (told, answer) = oneshot::channel();
+        self.0.send(Parcel { arrived, told }).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+async fn sit(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
+    loop {
+        let group = {
+            let mut receiver = receiver.lock().await;
+            let Some(first) = receiver.recv().await else { return };
+            let mut bytes = first.arrived.bytes();
+            let mut group = vec![first];
+            while group.len() < EVENTS_MAX && bytes < BYTES_MAX {
+                let Ok(next) = receiver.try_recv() else { break };
+                bytes += next.arrived.bytes();
+                group.push(next);
+            }
+            group
+        };
+        // Who has given up is not stored; Stripe sends it again.
+        store(&env, group.into_iter().filter(|parcel| !parcel.told.is_closed())).await;
+    }
+}
+
+async fn store(env: &Env, group: impl Iterator<Item = Parcel>) {
+    let (arrived, told): (Vec<_>, Vec<_>) =
+        group.map(|parcel| (parcel.arrived, parcel.told)).unzip();
+    let answers = match sync::store_events(env, &arrived).await {
+        Ok(received) => received.into_iter().map(Ok).collect(),
+        Err(db::Error::Other(_) | db::Error::Conflict(_)) if arrived.len() > 1 => {
+            one_by_one(env, &arrived).await
+        }
+        Err(error) => vec![Err(error); arrived.len()],
+    };
+    for (told, answer) in told.into_iter().zip(answers) {
+        // Who has given up meanwhile hears of it when Stripe sends it again.
+        let _ = told.send(answer);
+    }
+}
+
+/// What the database refuses because of one event must not be refused to the others.
+async fn one_by_one(env: &Env, arrived: &[Arrived]) -> Vec<db::Result<Received>> {
+    let mut answers = Vec::new();
+    for one in arrived {
+        let stored = sync::store_events(env, std::slice::from_ref(one)).await;
+        answers.push(stored.map(|received| received.first().copied().unwrap_or(Received::Seen)));
+    }
+    answers
+}
