@@ -1,6 +1,6 @@
 //! Receiving events: many of them stored in one transaction, once for each id, together with the one job that reads them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -130,10 +130,14 @@ pub async fn receive(env: &Env, organization: &str, body: &str) -> Result<Receiv
 /// # Errors
 /// The database's: then nothing was stored.
 pub async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> {
-    let mut once = BTreeSet::new();
-    let rows: Vec<_> = arrived
+    // Each once, and in the order of their keys, so that two who store the same events never wait for each other.
+    let once: BTreeMap<_, _> = arrived
         .iter()
-        .filter(|event| once.insert((event.organization.as_str(), event.facts.id.as_str())))
+        .rev()
+        .map(|event| ((event.organization.as_str(), event.facts.id.as_str()), event))
+        .collect();
+    let rows: Vec<_> = once
+        .into_values()
         .map(|event| NewEvent {
             organization: &event.organization,
             source: event.source,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use memberd_jobs::{
-    kernel::{Env, db},
+    kernel::{Env, db, limits::BUSY_RETRIES_MAX},
     sync::{self, Arrived, Received},
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -80,7 +80,14 @@ async fn sit(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
 async fn store(env: &Env, group: impl Iterator<Item = Parcel>) {
     let (arrived, told): (Vec<_>, Vec<_>) =
         group.map(|parcel| (parcel.arrived, parcel.told)).unzip();
-    let answers = match sync::store_events(env, &arrived).await {
+    let mut stored = sync::store_events(env, &arrived).await;
+    for _ in 0..BUSY_RETRIES_MAX {
+        if !matches!(stored, Err(db::Error::Busy(_))) {
+            break;
+        }
+        stored = sync::store_events(env, &arrived).await;
+    }
+    let answers = match stored {
         Ok(received) => received.into_iter().map(Ok).collect(),
         Err(db::Error::Other(_) | db::Error::Conflict(_)) if arrived.len() > 1 => {
             one_by_one(env, &arrived).await
