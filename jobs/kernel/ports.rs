@@ -20,16 +20,43 @@ pub enum ObjectType {
     Subscription,
     /// `invoice`
     Invoice,
+    /// `coupon`
+    Coupon,
+    /// `promotion_code`
+    PromotionCode,
+    /// `payment_method`
+    PaymentMethod,
+    /// `subscription_schedule`
+    SubscriptionSchedule,
+    /// `invoice_payment`
+    InvoicePayment,
+    /// `charge`
+    Charge,
+    /// `refund`
+    Refund,
+    /// `checkout.session`
+    CheckoutSession,
+    /// `account`
+    Account,
 }
 
 impl ObjectType {
     /// All of them; products and prices before what refers to them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 14] = [
+        Self::Account,
         Self::Product,
         Self::Price,
+        Self::Coupon,
+        Self::PromotionCode,
         Self::Customer,
+        Self::PaymentMethod,
         Self::Subscription,
+        Self::SubscriptionSchedule,
         Self::Invoice,
+        Self::InvoicePayment,
+        Self::Charge,
+        Self::Refund,
+        Self::CheckoutSession,
     ];
 
     /// The value of Stripe's `object` field.
@@ -40,6 +67,15 @@ impl ObjectType {
             Self::Price => "price",
             Self::Subscription => "subscription",
             Self::Invoice => "invoice",
+            Self::Coupon => "coupon",
+            Self::PromotionCode => "promotion_code",
+            Self::PaymentMethod => "payment_method",
+            Self::SubscriptionSchedule => "subscription_schedule",
+            Self::InvoicePayment => "invoice_payment",
+            Self::Charge => "charge",
+            Self::Refund => "refund",
+            Self::CheckoutSession => "checkout.session",
+            Self::Account => "account",
         }
     }
 
@@ -86,7 +122,8 @@ pub enum Listing {
 }
 
 impl Listing {
-    /// The lists that together hold every object of a type.
+    /// The lists that together hold every object of a type. Empty for what Stripe lists only for each customer, and for
+    /// the account itself: those are fetched one by one once something refers to them.
     pub const fn of(kind: ObjectType) -> &'static [Self] {
         match kind {
             ObjectType::Customer => &[Self::Objects(ObjectType::Customer)],
@@ -94,6 +131,14 @@ impl Listing {
             ObjectType::Price => &[Self::Objects(ObjectType::Price), Self::InactivePrices],
             ObjectType::Subscription => &[Self::Objects(ObjectType::Subscription)],
             ObjectType::Invoice => &[Self::Objects(ObjectType::Invoice)],
+            ObjectType::Coupon => &[Self::Objects(ObjectType::Coupon)],
+            ObjectType::PromotionCode => &[Self::Objects(ObjectType::PromotionCode)],
+            ObjectType::SubscriptionSchedule => &[Self::Objects(ObjectType::SubscriptionSchedule)],
+            ObjectType::InvoicePayment => &[Self::Objects(ObjectType::InvoicePayment)],
+            ObjectType::Charge => &[Self::Objects(ObjectType::Charge)],
+            ObjectType::Refund => &[Self::Objects(ObjectType::Refund)],
+            ObjectType::CheckoutSession => &[Self::Objects(ObjectType::CheckoutSession)],
+            ObjectType::PaymentMethod | ObjectType::Account => &[],
         }
     }
 }

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    FetchObject, link,
+    FetchObject, columns, link,
     model::{self, Customer},
+    refer,
     store::{
         facts,
         objects::{self, Scope, Truth},
@@ -96,23 +97,58 @@ struct Touched {
     customers: Vec<Customer>,
     /// Customers of subscriptions that have changed.
     payers: BTreeSet<String>,
+    /// Payment methods that are referred to.
+    methods: BTreeSet<String>,
 }
 
 /// Writes the columns of all objects, then links and derives for all of them together.
 async fn project(tx: &mut Tx, env: &Env, organization: &str, writes: &[&Write<'_>]) -> Result<()> {
+    let touched = rows(tx, env, organization, writes).await?;
+    follow(tx, env, organization, &touched).await
+}
+
+/// Writes the columns of objects as if they had changed, and each customer with its member. Nothing is derived.
+pub(super) async fn rewrite(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    writes: &[Write<'_>],
+) -> Result<()> {
+    let touched = rows(tx, env, organization, &writes.iter().collect::<Vec<_>>()).await?;
+    link::link(tx, env, organization, &touched.customers, &BTreeSet::new()).await?;
+    refer::payment_methods(tx, env, organization, &touched.methods).await
+}
+
+/// Derives what members may see.
+pub(super) async fn derive_members(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    members: BTreeSet<String>,
+) -> Result<()> {
+    let links = link::Links { members, ..link::Links::default() };
+    derive(tx, env, organization, &links).await
+}
+
+async fn rows(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    writes: &[&Write<'_>],
+) -> Result<Touched> {
     let mut touched = Touched::default();
     for write in writes {
         if write.truth.deleted {
             bury(tx, env, organization, &write.truth, &mut touched).await?;
         } else {
-            columns(tx, env, organization, write, &mut touched).await?;
+            row(tx, env, organization, write, &mut touched).await?;
         }
     }
-    follow(tx, env, organization, &touched).await
+    Ok(touched)
 }
 
 /// Writes the columns of a living object.
-async fn columns(
+async fn row(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
@@ -126,30 +162,26 @@ async fn columns(
                 entitlements::store::upsert_tier(tx, env, organization, &product).await?;
             }
         }
-        ObjectType::Price => {
-            if let Some(price) = changed(write, model::price) {
-                projections::put_price(tx, organization, &price).await?;
-            }
-        }
         // Written with its member.
-        ObjectType::Customer => touched.customers.extend(changed(write, model::customer)),
+        ObjectType::Customer => {
+            let customer = changed(write, model::customer);
+            touched.methods.extend(customer.as_ref().and_then(|it| it.payment_method_id.clone()));
+            touched.customers.extend(customer);
+        }
         ObjectType::Subscription => {
             if let Some(subscription) = changed(write, model::subscription) {
                 projections::put_subscription(tx, organization, &subscription).await?;
+                touched.methods.extend(subscription.payment_method_id);
                 touched.payers.insert(subscription.customer_id);
             }
         }
-        ObjectType::Invoice => {
-            if let Some(invoice) = changed(write, model::invoice) {
-                projections::put_invoice(tx, organization, &invoice).await?;
-            }
-        }
+        _ => columns::write(tx, organization, write).await?,
     }
     Ok(())
 }
 
 /// What is read of an object, unless the same was read of what was held: then nothing follows from the change.
-fn changed<T: PartialEq>(write: &Write<'_>, read: fn(&Value) -> Option<T>) -> Option<T> {
+pub(super) fn changed<T: PartialEq>(write: &Write<'_>, read: fn(&Value) -> Option<T>) -> Option<T> {
     let now = read(write.value)?;
     let before = write.before.filter(|before| !model::is_deleted(before)).and_then(read);
     (before.as_ref() != Some(&now)).then_some(now)
@@ -170,13 +202,14 @@ async fn bury(
         ObjectType::Product => {
             entitlements::store::retire_tier(tx, env, organization, truth.id).await?;
         }
-        ObjectType::Customer | ObjectType::Price | ObjectType::Invoice => {}
+        _ => {}
     }
     Ok(())
 }
 
 /// Links customers to members and derives what those may see; customers that are not here yet are sent for.
 async fn follow(tx: &mut Tx, env: &Env, organization: &str, touched: &Touched) -> Result<()> {
+    refer::payment_methods(tx, env, organization, &touched.methods).await?;
     if touched.customers.is_empty() && touched.payers.is_empty() {
         return Ok(());
     }

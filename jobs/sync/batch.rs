@@ -149,7 +149,9 @@ fn carried(env: &Env, event: &Unread, kind: ObjectType, id: &str) -> Option<Carr
     }
     let body: Body<'_> = serde_json::from_str(event.body.as_deref()?).ok()?;
     let value = apply::read(body.data.object.get())?;
-    let same = value.get("id").and_then(Value::as_str) == Some(id);
+    let told = |field: &str| value.get(field).and_then(Value::as_str);
+    // A plan comes with the id of its price, but is not what Stripe answers for it.
+    let same = told("id") == Some(id) && told("object") == Some(kind.as_str());
     if !same || value.get("test_clock").is_some_and(|clock| !clock.is_null()) {
         return None;
     }

@@ -98,7 +98,8 @@ impl FetchObject {
         let stripe = apply::stripe_of(env, organization);
         let scope = Scope { organization, stripe: &stripe };
         let before = objects::get(&env.db, &scope, kind, &self.id).await?;
-        let fetched = env.stripe.retrieve(organization, kind, &self.id).await?;
+        let mut fetched = env.stripe.retrieve(organization, kind, &self.id).await?;
+        fetched.raw = fetched.raw.map(|raw| model::kept_text(kind, &raw).into_owned());
         if fetched.raw.is_none()
             && latest.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of)
         {

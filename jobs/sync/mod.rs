@@ -11,6 +11,9 @@
 //! commit together ([`apply::fetched`]). Each write carries Stripe's time at which it was true; older truth never
 //! overwrites newer. The derivations are functions of the present mirror, so any order of arrival ends the same.
 //!
+//! **Rebuild.** The projections are functions of the raw objects, so they can be written anew from them
+//! (`reproject.rs`), for instance when a newer memberd reads more.
+//!
 //! **Repair.** What no event announced is found by walking Stripe's lists (`walk.rs`), nightly and on demand.
 
 mod account;
@@ -18,6 +21,7 @@ mod apply;
 mod apply_events;
 mod backfill_objects;
 mod batch;
+mod columns;
 mod fetch_object;
 mod link;
 pub mod model;
@@ -26,6 +30,8 @@ mod poll_events;
 mod prune_event_bodies;
 mod receive;
 mod reconcile_objects;
+mod refer;
+mod reproject;
 pub mod store;
 mod walk;
 
@@ -40,6 +46,7 @@ pub use poll_events::PollEvents;
 pub use prune_event_bodies::PruneEventBodies;
 pub use receive::{Arrived, ReceiveError, Received, Source, receive, replay, store as store_events};
 pub use reconcile_objects::ReconcileObjects;
+pub use reproject::{Progress, reproject};
 pub use walk::{Comparison, DiffError, Drift, diff};
 
 use crate::kernel::{CatchUp, Data, Family, JobDef, Schedule};
@@ -67,6 +74,12 @@ pub const FAMILY: Family = Family {
         Data::Keep("subscriptions", "holds ids and times only; the ledger refers to it"),
         Data::Keep("subscription_items", "holds ids and amounts only; the ledger refers to it"),
         Data::Keep("invoices", "tax law asks for it; holds ids and amounts only"),
+        Data::Keep("invoice_payments", "belongs to the invoices; holds ids and amounts only"),
+        Data::Keep("charges", "belongs to the invoices; holds ids and amounts only"),
+        Data::Keep("refunds", "belongs to the invoices; holds ids and amounts only"),
+        Data::Keep("subscription_schedules", "holds ids and times only"),
+        Data::Delete("payment_methods"),
+        Data::Delete("checkout_sessions"),
     ],
 };
 

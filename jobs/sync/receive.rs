@@ -97,7 +97,8 @@ impl Arrived {
             ReceiveError::Malformed(why.to_owned())
         })?;
         let received = sort(env, organization, &facts);
-        let (organization, body) = (organization.to_owned(), body.to_owned());
+        let body = model::kept_event(&value, body).into_owned();
+        let organization = organization.to_owned();
         Ok(Self { organization, source, received, facts, body })
     }
 

@@ -26,7 +26,7 @@ const ABOUT: &str = "The control API of memberd.\n\n\
     also for unknown paths, wrong methods and oversized bodies; their codes are a closed list. Unknown fields and \
     unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent.";
 
-const GROUPS: [(&str, &str); 15] = [
+const GROUPS: [(&str, &str); 17] = [
     ("open", "What needs no key."),
     ("info", "About this installation and the key."),
     ("jobs", "Units of work that survive a restart."),
@@ -36,12 +36,14 @@ const GROUPS: [(&str, &str); 15] = [
     ("members", "Who the members are and what they may use."),
     ("tiers", "Stripe's products as members see them."),
     ("plans", "Stripe's prices, by which tiers are sold."),
+    ("coupons", "What makes plans cheaper."),
     ("subscriptions", "Subscriptions as Stripe has them."),
     (
         "operations",
         "What is written to Stripe, and what came of it.",
     ),
     ("invoices", "Invoices as Stripe has them."),
+    ("purchases", "What was paid."),
     ("sync", "How the mirror of Stripe is doing."),
     ("stripe-events", "What Stripe told us."),
     ("keys", "Who may call the API."),

@@ -1,5 +1,7 @@
 //! `memberd sync`: filling, repairing and proving the mirror of Stripe.
 
+use std::io::{IsTerminal as _, Write as _, stderr};
+
 use memberd_jobs::{
     kernel::{Env, Job, Timestamp, outbox, outbox::NewJob},
     sync::{self, BackfillObjects, ReconcileObjects, store::cursors},
@@ -34,6 +36,8 @@ enum Action {
     Reconcile,
     /// Compare the whole mirror with Stripe now, change nothing; exits with 4 when they differ
     Diff,
+    /// Build the projections anew from the raw objects, without asking Stripe; an interrupted run goes on where it was
+    Reproject,
     /// Show what is mirrored and how far the walks have come
     Status,
 }
@@ -50,7 +54,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             let text = format!("no organization `{id}` is configured");
             return Err(Failure::new(Failure::USAGE, text));
         };
-        if !organization.has_stripe && !matches!(args.action, Action::Status) {
+        if !organization.has_stripe && !matches!(args.action, Action::Status | Action::Reproject) {
             let text = format!("organization `{id}` has no Stripe key: set stripe.secret_key_file");
             return Err(Failure::new(Failure::USAGE, text));
         }
@@ -63,6 +67,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
                 enqueue(&env, global, id, &job).await
             }
             Action::Diff => diff(&env, global, id).await,
+            Action::Reproject => reproject(&env, global, id).await,
             Action::Status => status(&env, global, id).await,
         }
     })
@@ -106,6 +111,33 @@ async fn diff(env: &Env, global: &Global, organization: &str) -> Outcome {
     }
     let text = "the mirror is not equal to Stripe: `memberd sync reconcile` repairs it";
     Err(Failure::new(Failure::FOUND, text))
+}
+
+/// How often a line of progress is written where there is no terminal to write over.
+const PROGRESS_EVERY: i64 = 10_000;
+
+async fn reproject(env: &Env, global: &Global, organization: &str) -> Outcome {
+    let terminal = stderr().is_terminal();
+    let mut told = 0;
+    let done = sync::reproject(env, organization, |progress| {
+        let sync::Progress { step, done, of } = progress;
+        // Nobody is left to tell that standard error is closed.
+        if terminal {
+            let _closed = write!(stderr(), "\r\x1b[K  {done} of {of} ({step})");
+        } else if *done - told >= PROGRESS_EVERY {
+            told = *done;
+            let _closed = writeln!(stderr(), "  {done} of {of} ({step})");
+        }
+    })
+    .await;
+    if terminal {
+        let _closed = write!(stderr(), "\r\x1b[K");
+    }
+    let done = done?;
+    let text = format!(
+        "{done} objects and members went through; the projections are what the raw objects say"
+    );
+    output::one(global, &text, &json!({ "objects": done }))
 }
 
 async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {

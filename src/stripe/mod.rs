@@ -8,6 +8,7 @@
 mod answer;
 mod budget;
 mod client;
+mod endpoints;
 mod requests;
 pub mod signature;
 mod transport;

@@ -126,7 +126,9 @@ fn shifted(all: &mut String, row: &str, by: usize) {
     let mut pieces = row.split('$');
     all.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
-        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        let digits = piece
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(piece.len());
         let number: usize = piece[..digits].parse().unwrap_or(0);
         // Writing to a text cannot fail.
         let _ = write!(all, "${}{}", number + by, &piece[digits..]);
@@ -146,6 +148,9 @@ mod tests {
             "INSERT INTO t (a, b, c) VALUES ($1, FALSE, $2), ($3, FALSE, $4), ($5, FALSE, $6) \
              ON CONFLICT (a) DO NOTHING"
         );
-        assert_eq!(repeated("VALUES ($1, $1)", 1, 2), "VALUES ($1, $1), ($2, $2)");
+        assert_eq!(
+            repeated("VALUES ($1, $1)", 1, 2),
+            "VALUES ($1, $1), ($2, $2)"
+        );
     }
 }

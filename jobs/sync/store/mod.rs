@@ -3,8 +3,10 @@
 pub mod cursors;
 pub mod events;
 pub mod facts;
+pub mod known;
 pub mod links;
 pub mod objects;
 pub mod projections;
 pub mod read;
+pub mod rebuild;
 pub mod status;

@@ -1,10 +1,13 @@
 //! The mirror's promises, on both databases.
 
 mod history;
+mod objects;
 mod order;
+mod purchases;
 mod race;
 mod read;
 mod receive;
+mod reproject;
 mod shapes;
 mod walk;
 

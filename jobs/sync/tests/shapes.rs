@@ -39,7 +39,7 @@ fn a_thin_event_names_its_object() {
     assert_eq!((facts.livemode, facts.account.as_deref()), (true, Some("acct_1")));
 }
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(super) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     customers::{Card, card},
     objects::{self, Line, invoice_subscription},
+    payments,
     subscriptions::ending,
 };
 use crate::account::{Account, Kind, Timer, text_of};
@@ -152,7 +153,11 @@ pub(crate) fn finalize(account: &mut Account, mut invoice: Value) -> Value {
 /// Charges an open invoice.
 pub(crate) fn attempt(account: &mut Account, mut invoice: Value) -> Outcome {
     let due = invoice["amount_due"].as_i64().unwrap_or(0);
-    if due == 0 || card(account, text_of(&invoice, "customer")) == Card::Works {
+    if due == 0 {
+        return mark_paid(account, invoice);
+    }
+    if card(account, text_of(&invoice, "customer")) == Card::Works {
+        payments::charge(account, &invoice);
         return mark_paid(account, invoice);
     }
     let attempts = invoice["attempt_count"].as_u64().unwrap_or(0) + 1;

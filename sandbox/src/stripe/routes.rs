@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    customers, error::ApiError, events, invoices, objects, params::Params, prices, products,
-    subscriptions,
+    customers, error::ApiError, events, invoices, lists::PAGING, objects, params::Params, plain,
+    prices, products, subscriptions,
 };
 use crate::account::{Account, Kind};
 
@@ -35,6 +35,33 @@ const fn route(method: &'static str, template: &'static str, handler: Handler) -
 /// All of them.
 pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/account", account),
+    route("GET", "/v1/accounts", accounts),
+    route("GET", "/v1/accounts/{id}", account_by_id),
+    route("GET", "/v1/charges", |account, _, params| {
+        plain::list(account, Kind::Charge, "/v1/charges", params)
+    }),
+    route("GET", "/v1/charges/{id}", |account, id, params| {
+        plain::retrieve(account, Kind::Charge, id, params)
+    }),
+    route("GET", "/v1/checkout/sessions", |account, _, params| {
+        plain::list(
+            account,
+            Kind::CheckoutSession,
+            "/v1/checkout/sessions",
+            params,
+        )
+    }),
+    route(
+        "GET",
+        "/v1/checkout/sessions/{id}",
+        |account, id, params| plain::retrieve(account, Kind::CheckoutSession, id, params),
+    ),
+    route("GET", "/v1/coupons", |account, _, params| {
+        plain::list(account, Kind::Coupon, "/v1/coupons", params)
+    }),
+    route("GET", "/v1/coupons/{id}", |account, id, params| {
+        plain::retrieve(account, Kind::Coupon, id, params)
+    }),
     route("GET", "/v1/customers", customers::list),
     route("POST", "/v1/customers", customers::create),
     route("GET", "/v1/customers/{id}", customers::retrieve),
@@ -42,6 +69,17 @@ pub(crate) const ROUTES: &[Route] = &[
     route("DELETE", "/v1/customers/{id}", customers::delete),
     route("GET", "/v1/events", events::list),
     route("GET", "/v1/events/{id}", events::retrieve),
+    route("GET", "/v1/invoice_payments", |account, _, params| {
+        plain::list(
+            account,
+            Kind::InvoicePayment,
+            "/v1/invoice_payments",
+            params,
+        )
+    }),
+    route("GET", "/v1/invoice_payments/{id}", |account, id, params| {
+        plain::retrieve(account, Kind::InvoicePayment, id, params)
+    }),
     route("GET", "/v1/invoices", invoices::list),
     route("GET", "/v1/invoices/{id}", invoices::retrieve),
     route("POST", "/v1/invoices/{id}", invoices::update),
@@ -49,6 +87,14 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST", "/v1/invoices/{id}/finalize", invoices::finalize),
     route("POST", "/v1/invoices/{id}/pay", invoices::pay),
     route("POST", "/v1/invoices/{id}/void", invoices::void),
+    route("GET", "/v1/payment_methods", |account, _, params| {
+        // Stripe lists them for one customer only.
+        params.required("customer")?;
+        plain::list(account, Kind::PaymentMethod, "/v1/payment_methods", params)
+    }),
+    route("GET", "/v1/payment_methods/{id}", |account, id, params| {
+        plain::retrieve(account, Kind::PaymentMethod, id, params)
+    }),
     route("GET", "/v1/prices", prices::list),
     route("POST", "/v1/prices", prices::create),
     route("GET", "/v1/prices/{id}", prices::retrieve),
@@ -58,7 +104,32 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/products/{id}", products::retrieve),
     route("POST", "/v1/products/{id}", products::update),
     route("DELETE", "/v1/products/{id}", products::delete),
+    route("GET", "/v1/promotion_codes", |account, _, params| {
+        plain::list(account, Kind::PromotionCode, "/v1/promotion_codes", params)
+    }),
+    route("GET", "/v1/promotion_codes/{id}", |account, id, params| {
+        plain::retrieve(account, Kind::PromotionCode, id, params)
+    }),
+    route("GET", "/v1/refunds", |account, _, params| {
+        plain::list(account, Kind::Refund, "/v1/refunds", params)
+    }),
+    route("GET", "/v1/refunds/{id}", |account, id, params| {
+        plain::retrieve(account, Kind::Refund, id, params)
+    }),
     route("GET", "/v1/subscription_items", subscription_items),
+    route("GET", "/v1/subscription_schedules", |account, _, params| {
+        plain::list(
+            account,
+            Kind::SubscriptionSchedule,
+            "/v1/subscription_schedules",
+            params,
+        )
+    }),
+    route(
+        "GET",
+        "/v1/subscription_schedules/{id}",
+        |account, id, params| plain::retrieve(account, Kind::SubscriptionSchedule, id, params),
+    ),
     route("GET", "/v1/subscriptions", subscriptions::list),
     route("POST", "/v1/subscriptions", subscriptions::create),
     route("GET", "/v1/subscriptions/{id}", subscriptions::retrieve),
@@ -103,6 +174,20 @@ fn account(account: &mut Account, _: &str, params: &Params) -> Result<Arc<str>, 
     Ok(Arc::from(
         objects::account(&account.id, &account.name).to_string(),
     ))
+}
+
+/// `GET /v1/accounts`: connected accounts, of which there are none.
+fn accounts(_: &mut Account, _: &str, params: &Params) -> Result<Arc<str>, ApiError> {
+    params.only(&PAGING)?;
+    Ok(whole_list("/v1/accounts", &json!([])))
+}
+
+/// `GET /v1/accounts/{id}`
+fn account_by_id(account: &mut Account, id: &str, params: &Params) -> Result<Arc<str>, ApiError> {
+    if id != account.id {
+        return Err(ApiError::no_such(404, "account", id, "id"));
+    }
+    self::account(account, "", params)
 }
 
 /// `GET /v1/subscription_items?subscription=…`

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::members::call;
 use crate::{
     account::{Account, Kind},
-    stripe::error::ApiError,
+    stripe::{error::ApiError, payments},
 };
 
 /// A tier: its slug, name, description, what it promises, and its prices per month and year in US
@@ -82,6 +82,7 @@ impl Catalog {
     /// The catalog of an account, made when it is not there yet.
     pub(crate) fn of(account: &mut Account) -> Result<Self, ApiError> {
         let mut catalog = Self::default();
+        payments::offer(account, "WELCOME", "Welcome", 25, "HELLO25");
         for tier in &TIERS {
             let month_key = format!("{}_monthly", tier.slug);
             let year_key = format!("{}_yearly", tier.slug);

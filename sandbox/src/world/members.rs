@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{catalog::Catalog, names};
 use crate::{
     account::{Account, Kind, text_of},
-    stripe::{error::ApiError, params::Params, routes},
+    stripe::{error::ApiError, params::Params, payments, routes},
 };
 
 /// What becomes of a new member; the numbers are shares in percent.
@@ -66,7 +66,11 @@ pub(crate) fn join(
     if let Some(card) = card {
         params["metadata"]["sandbox_card"] = json!(card);
     }
-    call(account, "POST", "/v1/customers", params)
+    let customer = call(account, "POST", "/v1/customers", params)?;
+    if card.is_none() {
+        payments::attach(account, &customer, number);
+    }
+    Ok(customer)
 }
 
 /// A subscription of a customer to prices.

@@ -35,6 +35,8 @@ async fn a_first_payment_makes_a_subscription_active() {
             "customer.updated",
             "invoice.created",
             "invoice.finalized",
+            "charge.succeeded",
+            "invoice_payment.paid",
             "invoice.updated",
             "invoice.paid",
             "invoice.payment_succeeded",

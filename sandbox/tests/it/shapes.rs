@@ -1,7 +1,7 @@
 //! Objects have the top-level fields of Stripe's published fixtures (API of autumn 2026), so that
 //! strict typed parsers accept them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{id, start};
 
@@ -46,6 +46,23 @@ const LINE: &str = "amount currency description discount_amounts discountable di
     parent pricing subtotal quantity_decimal";
 const EVENT: &str = "api_version created data id livemode object pending_webhooks request type";
 
+const COUPON: &str = "amount_off created currency duration duration_in_months id livemode \
+    max_redemptions metadata name object percent_off redeem_by times_redeemed valid";
+const PROMOTION_CODE: &str = "active code created customer expires_at id livemode max_redemptions \
+    metadata object restrictions times_redeemed promotion customer_account";
+// Without the inline list of refunds and the source, which today's versions leave out.
+const CHARGE: &str = "amount amount_captured amount_refunded application application_fee \
+    application_fee_amount balance_transaction billing_details calculated_statement_descriptor \
+    captured created currency customer description disputed failure_balance_transaction \
+    failure_code failure_message fraud_details id livemode metadata object on_behalf_of outcome \
+    paid payment_intent payment_method payment_method_details receipt_email receipt_number \
+    receipt_url refunded review shipping source_transfer statement_descriptor \
+    statement_descriptor_suffix status transfer_data transfer_group";
+const PAYMENT_METHOD: &str = "allow_redisplay billing_details card created customer id livemode \
+    metadata object type customer_account";
+const INVOICE_PAYMENT: &str = "amount_paid amount_requested created currency id invoice \
+    is_default livemode object payment status status_transitions";
+
 fn has_all(object: &Value, fields: &str) {
     let object = object.as_object().unwrap();
     let missing: Vec<&str> = fields
@@ -85,5 +102,48 @@ async fn objects_have_every_field_of_the_fixtures() {
         invoices["data"][0]["parent"]["subscription_details"]["subscription"],
         id(&subscription)
     );
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn payments_have_every_field_of_the_fixtures_and_belong_together() {
+    let sandbox = start().await;
+    sandbox
+        .post_json("/stripe/world", &json!({"seed": 1, "members": 20}))
+        .await
+        .ok();
+    let first = async |path: &str| sandbox.get(path).await.ok()["data"][0].clone();
+    let charge = first("/v1/charges").await;
+    has_all(&charge, CHARGE);
+    has_all(&first("/v1/coupons").await, COUPON);
+    has_all(
+        &first("/v1/promotion_codes?code=HELLO25").await,
+        PROMOTION_CODE,
+    );
+    let payment = first("/v1/invoice_payments").await;
+    has_all(&payment, INVOICE_PAYMENT);
+    assert_eq!(
+        payment["payment"]["payment_intent"],
+        charge["payment_intent"]
+    );
+    let customer = charge["customer"].as_str().unwrap();
+    let method = first(&format!("/v1/payment_methods?customer={customer}")).await;
+    has_all(&method, PAYMENT_METHOD);
+    assert_eq!(method["id"], charge["payment_method"]);
+    let path = format!("/v1/payment_methods/{}", id(&method));
+    assert_eq!(sandbox.get(&path).await.ok(), method);
+    let whole = sandbox.get("/v1/payment_methods").await;
+    assert_eq!(whole.status, 400, "they are listed for one customer only");
+    for path in [
+        "/v1/refunds",
+        "/v1/checkout/sessions",
+        "/v1/subscription_schedules",
+    ] {
+        assert_eq!(sandbox.get(path).await.ok()["data"], json!([]), "{path}");
+        assert_eq!(sandbox.get(&format!("{path}/x_1")).await.status, 404);
+    }
+    let account = sandbox.get("/v1/account").await.ok();
+    let path = format!("/v1/accounts/{}", id(&account));
+    assert_eq!(sandbox.get(&path).await.ok(), account);
     sandbox.stop().await;
 }

@@ -41,7 +41,7 @@ async fn members_are_found_by_every_filter() {
         ("email=nonsense", "?email"),
         ("foreign_key%5Bkey%5D=stripe", "?foreign_key[value]"),
         ("foreign_key%5Bvalue%5D=cus_1", "?foreign_key[key]"),
-        ("include=purchases", "?include"),
+        ("include=entitlements,wishes", "?include"),
         ("include_deleted=yes", "?include_deleted"),
         ("status=happy", "?status"),
     ] {

@@ -105,6 +105,81 @@ async fn subscriptions_and_invoices_are_listed_with_formatted_amounts() {
 }
 
 #[tokio::test]
+async fn purchases_plans_and_coupons_are_shown_with_what_belongs_to_them() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let card = json!({"id": "pm_1", "object": "payment_method", "type": "card", "customer": "cus_1", "created": 5,
+        "card": {"brand": "visa", "last4": "4242", "exp_month": 3, "exp_year": 2030}});
+    let mut customer = json!({"id": "cus_1", "object": "customer", "created": 1_760_000_000,
+        "email": "cus_1@example.com"});
+    customer["invoice_settings"] = json!({"default_payment_method": "pm_1"});
+    let coupon = json!({"id": "SPRING", "object": "coupon", "created": 5, "amount_off": 500, "currency": "usd",
+        "duration": "forever", "valid": true});
+    let code = json!({"id": "promo_1", "object": "promotion_code", "created": 5, "code": "5DOLLAROFF", "active": true,
+        "promotion": {"coupon": "SPRING"}});
+    for object in [card, customer, price(), coupon, code] {
+        app.db.stripe.put(&object);
+    }
+    let key = app.admin().await;
+    app.act(&key, "/v1/sync/backfill").await;
+    app.db.drain(&Registry::of(memberd_jobs::FAMILIES)).await;
+
+    let purchases = app.get(&key, "/v1/purchases").await.json();
+    assert_eq!(ids(&purchases), ["pur_in_2", "pur_in_1"]);
+    let one = &purchases["data"][0];
+    assert_eq!(
+        (
+            &one["status_label"],
+            &one["formatted_amount"],
+            &one["provider"]
+        ),
+        (&json!("Completed"), &json!("$9.99"), &json!("stripe"))
+    );
+    let first = app.get(&key, "/v1/purchases?limit=1").await.json();
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let path = format!("/v1/purchases?cursor={cursor}");
+    assert_eq!(ids(&app.get(&key, &path).await.json()), ["pur_in_1"]);
+    let path = "/v1/members?include=entitlements,purchases";
+    let members = app.get(&key, path).await.json();
+    let bought = |at: usize| members["data"][at]["purchases"].as_array().unwrap().len();
+    assert_eq!((bought(0), bought(1)), (0, 2), "{members}");
+    assert!(members["data"][1]["entitlements"].is_array());
+    let shown = app.get(&key, "/v1/members/ext:stripe:cus_1").await.json();
+    assert!(shown["entitlements"].is_array() && shown.get("purchases").is_none());
+
+    let plan = &app.get(&key, "/v1/plans?active=true").await.json()["data"][0];
+    assert_eq!(
+        (
+            &plan["name"],
+            &plan["formatted_amount"],
+            &plan["auto_renew"]
+        ),
+        (&json!("prod_a"), &json!("$9.99"), &json!(true))
+    );
+    let coupon = &app.get(&key, "/v1/coupons?code=5DOLLAROFF").await.json()["data"][0];
+    assert_eq!(
+        (&coupon["id"], &coupon["code"], &coupon["formatted_off"]),
+        (&json!("SPRING"), &json!("5DOLLAROFF"), &json!("$5.00"))
+    );
+    let subscription = app.get(&key, "/v1/subscriptions/sub_1").await.json();
+    assert_eq!(subscription["payment_method"]["label"], "Visa •••• 4242");
+    assert_eq!(subscription["plan"]["id"], "price_1");
+    assert_eq!(
+        subscription["renews_at"],
+        subscription["current_period_end"]
+    );
+    let invoice = &app.get(&key, "/v1/invoices").await.json()["data"][0];
+    assert_eq!(
+        (&invoice["paid"], &invoice["payment_method"]["last4"]),
+        (&json!(true), &json!("4242"))
+    );
+    let other = app.key("other", &Scope::ALL).await;
+    for path in ["/v1/purchases", "/v1/plans", "/v1/coupons"] {
+        assert!(ids(&app.get(&other, path).await.json()).is_empty());
+    }
+}
+
+#[tokio::test]
 async fn the_mirror_tells_how_it_is_and_can_be_filled_anew() {
     let app = App::new().await;
     fill(&app.db).await;

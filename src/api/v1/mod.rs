@@ -1,5 +1,6 @@
 //! Version 1: one folder for each group of routes, one file for each endpoint.
 
+mod coupons;
 mod info;
 mod invoices;
 mod jobs;
@@ -7,7 +8,9 @@ mod keys;
 mod members;
 mod nodes;
 mod operations;
+mod paying;
 mod plans;
+mod purchases;
 mod queues;
 mod schedules;
 mod stripe_events;
@@ -29,9 +32,11 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(members::routes())
         .merge(tiers::routes())
         .merge(plans::routes())
+        .merge(coupons::routes())
         .merge(subscriptions::routes())
         .merge(operations::routes())
         .merge(invoices::routes())
+        .merge(purchases::routes())
         .merge(sync::routes())
         .merge(stripe_events::routes())
         .merge(keys::routes())

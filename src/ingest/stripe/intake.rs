@@ -53,7 +53,10 @@ impl Intake {
     pub(super) async fn store(&self, arrived: Arrived) -> db::Result<Received> {
         let gone = || db::Error::Unavailable("nobody stores events any more".to_owned());
         let (told, answer) = oneshot::channel();
-        self.0.send(Parcel { arrived, told }).await.map_err(|_| gone())?;
+        self.0
+            .send(Parcel { arrived, told })
+            .await
+            .map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -62,7 +65,9 @@ async fn sit(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
     loop {
         let group = {
             let mut receiver = receiver.lock().await;
-            let Some(first) = receiver.recv().await else { return };
+            let Some(first) = receiver.recv().await else {
+                return;
+            };
             let mut bytes = first.arrived.bytes();
             let mut group = vec![first];
             while group.len() < EVENTS_MAX && bytes < BYTES_MAX {
@@ -73,7 +78,11 @@ async fn sit(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
             group
         };
         // Who has given up is not stored; Stripe sends it again.
-        store(&env, group.into_iter().filter(|parcel| !parcel.told.is_closed())).await;
+        store(
+            &env,
+            group.into_iter().filter(|parcel| !parcel.told.is_closed()),
+        )
+        .await;
     }
 }
 

@@ -44,7 +44,9 @@ async fn fastest_round(db: &TestDb) -> Duration {
     loop {
         let begun = Instant::now();
         let ends = Ends::Any(&acks);
-        let done = round(&db.db, db.now(), ends, Some(&wanted(db, "a", 20))).await.unwrap();
+        let done = round(&db.db, db.now(), ends, Some(&wanted(db, "a", 20)))
+            .await
+            .unwrap();
         assert_eq!(done.settled.stale, 0);
         if done.round.jobs.is_empty() {
             return fastest;

@@ -8,6 +8,7 @@ use memberd_jobs::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::super::paying::{PaymentMethod, PlanName};
 use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, amount, place};
 
 /// An invoice, in Stripe's words. Amounts are minor units of its currency.
@@ -30,9 +31,40 @@ pub(super) struct Invoice {
     /// `draft`, `open`, `paid`, `uncollectible` or `void`.
     #[schema(example = "paid")]
     status: Option<String>,
+    /// Whether it is paid.
+    paid: bool,
+    /// `charge_automatically` or `send_invoice`.
+    #[schema(example = "charge_automatically")]
+    collection_method: Option<String>,
+    /// Why it was made, in Stripe's word.
+    #[schema(example = "subscription_cycle")]
+    billing_reason: Option<String>,
+    /// What it bills the most for.
+    plan: Option<PlanName>,
     /// Currency code.
     #[schema(example = "usd")]
     currency: String,
+    /// Before discounts and tax.
+    #[schema(example = 999)]
+    subtotal: i64,
+    /// The same for people.
+    #[schema(example = "$9.99")]
+    formatted_subtotal: String,
+    /// What discounts took off.
+    #[schema(example = 0)]
+    discount: i64,
+    /// The same for people.
+    #[schema(example = "$0.00")]
+    formatted_discount: String,
+    /// Tax in all.
+    #[schema(example = 0)]
+    tax: i64,
+    /// The same for people.
+    #[schema(example = "$0.00")]
+    formatted_tax: String,
+    /// Its rate in hundredths of a percent; null where there is no single one.
+    #[schema(example = 1_900)]
+    tax_percent_bps: Option<i64>,
     /// Tax included.
     #[schema(example = 999)]
     total: i64,
@@ -63,11 +95,22 @@ pub(super) struct Invoice {
     /// When it is due, if it is sent.
     #[schema(value_type = Option<String>, format = DateTime)]
     due_date: Option<Timestamp>,
+    /// Start of what it bills.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    period_start: Option<Timestamp>,
+    /// End of what it bills.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    period_end: Option<Timestamp>,
     /// When it was paid.
     #[schema(value_type = Option<String>, format = DateTime)]
     paid_at: Option<Timestamp>,
+    /// What pays it: its own payment method, else its subscription's, else its customer's.
+    payment_method: Option<PaymentMethod>,
     /// Its page at Stripe.
     hosted_invoice_url: Option<String>,
+    /// Its document at Stripe.
+    #[serde(rename = "invoice_pdf")]
+    pdf: Option<String>,
     /// When it was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -76,7 +119,23 @@ pub(super) struct Invoice {
 impl From<InvoiceRow> for Invoice {
     fn from(row: InvoiceRow) -> Self {
         let formatted = |minor| amount(minor, &row.currency);
+        let plan = row.price_id.map(|id| PlanName::of(id, row.plan_name));
         Self {
+            paid: row.status.as_deref() == Some("paid"),
+            collection_method: row.collection_method,
+            billing_reason: row.billing_reason,
+            plan,
+            subtotal: row.subtotal,
+            formatted_subtotal: formatted(row.subtotal),
+            discount: row.discount,
+            formatted_discount: formatted(row.discount),
+            tax: row.tax,
+            formatted_tax: formatted(row.tax),
+            tax_percent_bps: row.tax_percent_bps,
+            period_start: row.period_start,
+            period_end: row.period_end,
+            payment_method: PaymentMethod::of(row.payment_method),
+            pdf: row.invoice_pdf,
             formatted_total: formatted(row.total),
             formatted_amount_due: formatted(row.amount_due),
             formatted_amount_paid: formatted(row.amount_paid),

@@ -12,31 +12,13 @@ use memberd_jobs::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::model::{Around, Member};
-use crate::api::{
-    Answer, ApiState, BillingWord, Caller, Closed, Code, Cursor, Json, Limit, List, Page, Problem,
-    Query, Word,
+use super::{
+    include::Includes,
+    model::{Around, Member},
 };
-
-/// What may be shown besides a member's row.
-#[derive(Clone, Copy)]
-pub(super) enum Include {
-    Entitlements,
-}
-
-impl Closed for Include {
-    const NAME: &'static str = "MemberInclude";
-    const ABOUT: &'static str = "What to show besides the member.";
-    const ALL: &'static [Self] = &[Self::Entitlements];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Entitlements => "entitlements",
-        }
-    }
-}
-
-type IncludeWord = Word<Include>;
+use crate::api::{
+    Answer, ApiState, BillingWord, Caller, Code, Cursor, Json, Limit, List, Page, Problem, Query,
+};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -65,9 +47,10 @@ pub(super) struct Filters {
     /// Also members who are deleted.
     #[serde(default)]
     include_deleted: bool,
-    /// What to show besides the members.
-    #[param(inline)]
-    include: Option<IncludeWord>,
+    /// What to show besides the members; several stand between commas.
+    #[param(inline, style = Form, explode = false, example = json!(["entitlements", "purchases"]))]
+    #[serde(default)]
+    include: Includes,
     /// Rows of the page.
     #[param(inline)]
     #[serde(default)]
@@ -144,8 +127,7 @@ pub(super) async fn list(
         filters.limit.fetch(),
     )
     .await?;
-    let with_entitlements = matches!(filters.include, Some(Word(Include::Entitlements)));
-    let mut around = Around::of(&state, &caller, &rows, with_entitlements).await?;
+    let mut around = Around::of(&state, &caller, &rows, &filters.include).await?;
     let page = list.page(
         rows,
         filters.limit,

@@ -2,6 +2,7 @@
 
 mod access;
 mod checkout;
+mod include;
 mod list;
 mod model;
 mod show;
@@ -31,7 +32,11 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .collect();
     OpenApiRouter::new()
         .routes(gated(READ, &filters, routes!(list::list)))
-        .routes(gated(READ, &missing, routes!(show::show)))
+        .routes(gated(
+            READ,
+            &[Code::MemberNotFound, Code::InvalidFilter],
+            routes!(show::show),
+        ))
         .routes(gated(READ, &missing, routes!(access::access)))
         .routes(gated(READ, &missing, routes!(sync::sync)))
         .routes(gated(ORDER, &checkout, routes!(checkout::checkout)))

@@ -6,11 +6,16 @@ use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
     kernel::Timestamp,
     members::store::{self as members, KeyRow, MemberRow},
+    sync::store::read as mirror,
 };
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::{
+    super::purchases::Purchase,
+    include::{Include, Includes},
+};
 use crate::api::{Answer, ApiState, BillingWord, Caller, Code, Problem};
 
 /// A member.
@@ -41,6 +46,9 @@ pub(super) struct Member {
     /// What she may use or could use; present with `include=entitlements`.
     #[serde(skip_serializing_if = "Option::is_none")]
     entitlements: Option<Vec<Entitlement>>,
+    /// What she bought, newest first, at most the latest 100; present with `include=purchases`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchases: Option<Vec<Purchase>>,
     /// When she joined.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     joined_at: Timestamp,
@@ -118,6 +126,7 @@ impl Entitlement {
 pub(super) struct Around {
     keys: BTreeMap<String, Vec<ForeignKey>>,
     entitlements: Option<BTreeMap<String, Vec<Entitlement>>>,
+    purchases: Option<BTreeMap<String, Vec<Purchase>>>,
     default_tier: Option<String>,
 }
 
@@ -127,7 +136,7 @@ impl Around {
         state: &ApiState,
         caller: &Caller,
         rows: &[MemberRow],
-        with_entitlements: bool,
+        include: &Includes,
     ) -> Answer<Self> {
         let (db, organization) = (&state.env.db, &caller.organization);
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
@@ -143,7 +152,7 @@ impl Around {
                 .push(ForeignKey { key, value });
         }
         let mut entitlements = None;
-        if with_entitlements {
+        if include.has(Include::Entitlements) {
             let now = state.env.now();
             let mut by_member: BTreeMap<_, Vec<_>> = BTreeMap::new();
             for row in entitlements::of_members(db, organization, &ids).await? {
@@ -153,9 +162,19 @@ impl Around {
             }
             entitlements = Some(by_member);
         }
+        let mut purchases = None;
+        if include.has(Include::Purchases) {
+            let mut by_member: BTreeMap<_, Vec<Purchase>> = BTreeMap::new();
+            for row in mirror::purchases_of(db, organization, state.env.now(), &ids).await? {
+                let member = row.member_id.clone().unwrap_or_default();
+                by_member.entry(member).or_default().push(row.into());
+            }
+            purchases = Some(by_member);
+        }
         Ok(Self {
             keys,
             entitlements,
+            purchases,
             default_tier: entitlements::default_tier(db, organization).await?,
         })
     }
@@ -166,9 +185,14 @@ impl Around {
             .entitlements
             .as_mut()
             .map(|all| all.remove(&row.id).unwrap_or_default());
+        let purchases = self
+            .purchases
+            .as_mut()
+            .map(|all| all.remove(&row.id).unwrap_or_default());
         Member {
             foreign_keys: self.keys.remove(&row.id).unwrap_or_default(),
             entitlements,
+            purchases,
             tier_id: row.tier_id.or_else(|| self.default_tier.clone()),
             meta: serde_json::from_str(&row.meta).unwrap_or_default(),
             id: row.id,

@@ -4,22 +4,40 @@ use std::slice;
 
 use axum::extract::State;
 
-use super::model::{Around, Member, found};
-use crate::api::{Answer, ApiState, Caller, Json, NoQuery, Path};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    include::{Include, Includes},
+    model::{Around, Member, found},
+};
+use crate::api::{Answer, ApiState, Caller, Json, Path, Query};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Shown {
+    /// What to show besides the member; several stand between commas. Her entitlements are shown in any case.
+    #[param(inline, style = Form, explode = false, example = json!(["entitlements", "purchases"]))]
+    #[serde(default)]
+    include: Includes,
+}
 
 /// Show a member
 ///
 /// One member with her foreign keys and her entitlements, by her own id or by another system's.
 #[utoipa::path(get, path = "/v1/members/{id}", tag = "members", operation_id = "show_member",
-    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123")),
+    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
+        Shown),
     responses((status = 200, description = "The member.", body = Member)))]
 pub(super) async fn show(
     State(state): State<ApiState>,
     caller: Caller,
     Path(id): Path<String>,
-    _: NoQuery,
+    Query(shown): Query<Shown>,
 ) -> Answer<Json<Member>> {
     let row = found(&state, &caller, &id).await?;
-    let mut around = Around::of(&state, &caller, slice::from_ref(&row), true).await?;
+    let include = shown.include.and(Include::Entitlements);
+    let mut around = Around::of(&state, &caller, slice::from_ref(&row), &include).await?;
     Ok(Json(around.show(row)))
 }

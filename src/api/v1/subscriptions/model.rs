@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use memberd_jobs::{
-    kernel::Timestamp,
+    kernel::{Timestamp, ports::ObjectType},
     sync::store::read::{self as mirror, ItemRow, SubscriptionRow},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::super::paying::{PaymentMethod, PlanName};
 use crate::api::{Answer, ApiState, Caller, amount};
 
 /// A subscription, in Stripe's words.
@@ -31,6 +33,11 @@ pub(super) struct Subscription {
     /// Currency code.
     #[schema(example = "usd")]
     currency: Option<String>,
+    /// Units of all its items.
+    #[schema(minimum = 0, example = 1)]
+    quantity: i64,
+    /// What it is for: the plan of its first item.
+    plan: Option<PlanName>,
     /// What it contains.
     items: Vec<Item>,
     /// When it started.
@@ -56,18 +63,80 @@ pub(super) struct Subscription {
     /// When the cancellation was asked for.
     #[schema(value_type = Option<String>, format = DateTime)]
     canceled_at: Option<Timestamp>,
+    /// Why it was cancelled, in Stripe's word.
+    #[schema(example = "cancellation_requested")]
+    cancel_reason: Option<String>,
+    /// When it renews; null when it will not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    renews_at: Option<Timestamp>,
+    /// When it expires or expired; null when it renews.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
     /// What happens to invoices while collection is paused; null: it is not paused.
     #[schema(example = "void")]
     pause_behavior: Option<String>,
+    /// What pays it: its own payment method, else its customer's.
+    payment_method: Option<PaymentMethod>,
+    /// The coupon of its first discount.
+    #[schema(example = "SPRING")]
+    coupon_id: Option<String>,
+    /// What it will become; null without a schedule.
+    schedule: Option<SubscriptionSchedule>,
+    /// Free keys and values of Stripe's.
+    #[schema(value_type = Object)]
+    metadata: Value,
     /// Its latest invoice.
     #[schema(example = "in_123")]
     latest_invoice_id: Option<String>,
     /// When it was created.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+}
+
+/// What a subscription will become.
+#[derive(Serialize, ToSchema)]
+struct SubscriptionSchedule {
+    /// Stripe's id.
+    #[schema(example = "sub_sched_123")]
+    id: String,
+    /// Stripe's status; null while the schedule has not been mirrored.
+    #[schema(example = "active")]
+    status: Option<String>,
+    /// What becomes of the subscription after the last phase: `cancel` or `release`.
+    #[schema(example = "release")]
+    end_behavior: Option<String>,
+    /// The phases, in order.
+    phases: Vec<SchedulePhase>,
+}
+
+/// What a subscription holds for a while.
+#[derive(Deserialize, Serialize, ToSchema)]
+struct SchedulePhase {
+    /// When it begins.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    start_date: Option<Timestamp>,
+    /// When it ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    end_date: Option<Timestamp>,
+    /// Until when nothing is charged in it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    trial_end: Option<Timestamp>,
+    /// Its prices.
+    items: Vec<SchedulePhaseItem>,
+}
+
+/// One price of a phase.
+#[derive(Deserialize, Serialize, ToSchema)]
+struct SchedulePhaseItem {
+    /// Stripe's price.
+    #[schema(example = "price_123")]
+    price_id: String,
+    /// Units.
+    #[schema(minimum = 0, example = 1)]
+    quantity: i64,
 }
 
 /// One item of a subscription.
@@ -120,8 +189,12 @@ impl From<ItemRow> for Item {
     }
 }
 
-/// The items of several subscriptions.
-pub(super) struct Items(BTreeMap<String, Vec<Item>>);
+/// What is shown of several subscriptions besides their rows.
+pub(super) struct Items {
+    contents: BTreeMap<String, Vec<Item>>,
+    plans: BTreeMap<String, PlanName>,
+    metadata: BTreeMap<String, Value>,
+}
 
 impl Items {
     /// Reads them.
@@ -131,18 +204,46 @@ impl Items {
         rows: &[SubscriptionRow],
     ) -> Answer<Self> {
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        let (db, organization) = (&state.env.db, &caller.organization);
         let mut items: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for row in mirror::items(&state.env.db, &caller.organization, &ids).await? {
+        let mut plans = BTreeMap::new();
+        for row in mirror::items(db, organization, &ids).await? {
             let subscription = row.subscription_id.clone();
+            let plan = PlanName::of(row.price_id.clone(), row.plan_name.clone());
+            plans.entry(subscription.clone()).or_insert(plan);
             items.entry(subscription).or_default().push(row.into());
         }
-        Ok(Self(items))
+        let kind = ObjectType::Subscription;
+        Ok(Self {
+            contents: items,
+            plans,
+            metadata: mirror::metadata(&state.env, organization, kind, &ids).await?,
+        })
     }
 
     /// The subscription with its items.
     pub(super) fn show(&mut self, row: SubscriptionRow) -> Subscription {
+        let items: Vec<Item> = self.contents.remove(&row.id).unwrap_or_default();
+        let metadata = self.metadata.remove(&row.id);
+        let (renews_at, expires_at) = outlook(&row);
+        let phases = row.schedule_phases.as_deref().map(serde_json::from_str);
+        let phases = phases.and_then(Result::ok).unwrap_or_default();
         Subscription {
-            items: self.0.remove(&row.id).unwrap_or_default(),
+            quantity: items.iter().map(|item| item.quantity).sum(),
+            plan: self.plans.remove(&row.id),
+            items,
+            renews_at,
+            expires_at,
+            cancel_reason: row.cancel_reason,
+            payment_method: PaymentMethod::of(row.payment_method),
+            coupon_id: row.coupon_id,
+            schedule: row.schedule_id.map(|id| SubscriptionSchedule {
+                id,
+                status: row.schedule_status,
+                end_behavior: row.schedule_end_behavior,
+                phases,
+            }),
+            metadata: metadata.unwrap_or_else(|| json!({})),
             id: row.id,
             customer_id: row.customer_id,
             member_id: row.member_id,
@@ -162,5 +263,17 @@ impl Items {
             latest_invoice_id: row.latest_invoice_id,
             created_at: row.created_at,
         }
+    }
+}
+
+/// When it renews, or when it expires: never both.
+fn outlook(row: &SubscriptionRow) -> (Option<Timestamp>, Option<Timestamp>) {
+    let period = row.current_period_end;
+    match row.status.as_str() {
+        "canceled" | "incomplete_expired" => (None, row.ended_at),
+        "incomplete" | "paused" => (None, row.cancel_at),
+        _ if row.cancel_at.is_some() => (None, row.cancel_at),
+        _ if row.cancel_at_period_end => (None, period),
+        _ => (period, None),
     }
 }

@@ -1,0 +1,13 @@
+//! Coupons and the codes that promise them.
+
+mod list;
+
+use memberd_jobs::access::Scope;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::api::{ApiState, Code, Gate, openapi::gated};
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    let gate = Gate::Scope(Scope::InvoicesRead);
+    OpenApiRouter::new().routes(gated(gate, &[Code::InvalidCursor], routes!(list::list)))
+}

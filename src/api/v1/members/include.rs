@@ -1,0 +1,71 @@
+//! What may be shown besides a member's row: `?include=entitlements,purchases`.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IntoDeserializer as _, value::StrDeserializer},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, RefOr, schema::Schema},
+};
+
+use crate::api::{Closed, Word};
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Include {
+    Entitlements,
+    Purchases,
+}
+
+impl Closed for Include {
+    const NAME: &'static str = "MemberInclude";
+    const ABOUT: &'static str = "What to show besides the member.";
+    const ALL: &'static [Self] = &[Self::Entitlements, Self::Purchases];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Entitlements => "entitlements",
+            Self::Purchases => "purchases",
+        }
+    }
+}
+
+/// Some of them, between commas.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Includes(Vec<Include>);
+
+impl Includes {
+    /// Whether this one is wanted.
+    pub(super) fn has(&self, include: Include) -> bool {
+        self.0.contains(&include)
+    }
+
+    /// These and one more.
+    pub(super) fn and(mut self, include: Include) -> Self {
+        self.0.push(include);
+        self
+    }
+}
+
+impl<'de> Deserialize<'de> for Includes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let one = |word: &str| {
+            let word: StrDeserializer<'_, D::Error> = word.into_deserializer();
+            Word::deserialize(word).map(|Word(include)| include)
+        };
+        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl PartialSchema for Includes {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new()
+            .items(Word::<Include>::schema())
+            .min_items(Some(1))
+            .into()
+    }
+}
+
+impl ToSchema for Includes {}
