@@ -108,6 +108,7 @@ pub(super) fn wanted<'a>(env: &Env, owner: &'a str, free: i64) -> claim::Claim<'
         free,
         busy: 0,
         now: env.now(),
+        after: None,
     }
 }
 

@@ -85,6 +85,7 @@ async fn claim_some(env: &Env, queue: Queue) -> Vec<Claimed> {
         free: BATCH,
         busy: 0,
         now: env.now(),
+        after: None,
     };
     let round = async {
         let mut tx = env.db.begin().await?;

@@ -7,9 +7,8 @@ use memberd_jobs::kernel::{
     db::{Db, Result},
     queue::{
         Ack, Queue,
-        ack::Settled,
-        claim::{self, Claim, Round},
-        round::{self, Ends},
+        claim::{self, Claim, Position},
+        round::{self, Done, Ends, Plain},
     },
 };
 
@@ -35,6 +34,8 @@ pub(super) struct Order {
     pub(super) free: Option<usize>,
     /// Jobs that run or are kept a slot for, besides.
     pub(super) busy: usize,
+    /// Claims nothing up to this job.
+    pub(super) after: Option<Position>,
     /// Whether nothing but the clock asks for it: then a read comes first.
     pub(super) by_clock: bool,
     /// Ends to write.
@@ -48,8 +49,10 @@ pub(super) struct Landed {
     pub(super) ends: Vec<Ended>,
     /// The slots that were kept for it.
     pub(super) kept: usize,
+    /// Whether it looked for jobs from the first one on.
+    pub(super) from_head: bool,
     /// What came of it; `None`: there was nothing to do.
-    pub(super) done: Result<Option<(Settled, Round)>>,
+    pub(super) done: Result<Option<Done>>,
 }
 
 /// A round that is under way.
@@ -61,13 +64,14 @@ pub(super) fn launch(order: Order) -> Flight {
         let done = tokio::time::timeout(PATIENCE, fly(&order)).await;
         Landed {
             kept: order.free.unwrap_or(0),
+            from_head: order.after.is_none(),
             done: done.unwrap_or_else(|_| Err(took_too_long(PATIENCE))),
             ends: order.ends,
         }
     })
 }
 
-async fn fly(order: &Order) -> Result<Option<(Settled, Round)>> {
+async fn fly(order: &Order) -> Result<Option<Done>> {
     if order.by_clock && !claim::any_due(&order.db, order.queue, order.now).await? {
         return Ok(None);
     }
@@ -79,11 +83,18 @@ async fn fly(order: &Order) -> Result<Option<(Settled, Round)>> {
         free: i64::try_from(free).unwrap_or(i64::MAX),
         busy: i64::try_from(order.busy).unwrap_or(i64::MAX),
         now: order.now,
+        after: order.after.as_ref(),
     });
-    let acks: Vec<Ack> = order.ends.iter().filter_map(Ended::ack).collect();
-    let ends = Ends {
-        acks: &acks,
-        exclusive: order.ends.iter().any(|ended| ended.cx.job.exclusive),
+    let plain: Option<Vec<Plain<'_>>> = order.ends.iter().map(Ended::plain).collect();
+    let acks: Vec<Ack>;
+    let ends = if let Some(jobs) = &plain {
+        Ends::Plain {
+            owner: &order.owner,
+            jobs,
+        }
+    } else {
+        acks = order.ends.iter().filter_map(Ended::ack).collect();
+        Ends::Any(&acks)
     };
     let done = round::round(&order.db, order.now, ends, claim.as_ref()).await?;
     Ok(Some(done))

@@ -3,14 +3,14 @@
 //! While one round is under way another may start, once enough runs have ended to be worth it, so that the database
 //! and the runs do not wait for each other.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use memberd_jobs::kernel::{
     Context, Env,
     db::{Db, Error, Woken},
     limits::ROUND_JOBS_MAX,
-    queue::{Claimed, Queue, ack::Settled},
+    queue::{Claimed, Queue, ack::Settled, claim::Position, round::Done},
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,9 @@ use super::{
 const POLL_PAUSE: Duration = Duration::from_secs(1);
 /// Share of the pause that is random, so that the lanes do not all look at the same moment.
 const POLL_JITTER: f64 = 0.1;
+/// How long a busy lane goes on where it claimed last before it looks for more urgent jobs again: claims walk over what
+/// PostgreSQL has not cleaned up yet, which is everything that was claimed since the last vacuum.
+const HEAD_PAUSE: Duration = Duration::from_millis(50);
 /// Rounds under way at once. Two keep the database busy; more would only make them smaller.
 const FLIGHTS_MAX: usize = 2;
 /// A second round starts when this share of the slots, one in so many, has ended meanwhile.
@@ -59,6 +62,10 @@ pub(super) struct Lane {
     pub(super) flights: FuturesUnordered<Flight>,
     /// No round starts before, because one has failed; those under way go on meanwhile.
     pub(super) resume_at: Option<Instant>,
+    /// The last job that was claimed.
+    after: Option<Position>,
+    /// When a round last looked for jobs from the first one on.
+    head_at: Instant,
     /// When to look at the database although nobody asks for it.
     look_at: Instant,
     inbox: mpsc::UnboundedReceiver<Ended>,
@@ -98,6 +105,8 @@ impl Lane {
             singly: 0,
             flights: FuturesUnordered::new(),
             resume_at: None,
+            after: None,
+            head_at: Instant::now(),
             look_at: Instant::now(),
             inbox,
             outbox,
@@ -168,7 +177,14 @@ impl Lane {
         let ends = self.ends.drain(..self.ends.len().min(most));
         let ends: Vec<Ended> = ends.collect();
         let free = (!alone && !self.is_draining()).then(|| self.free_slots().min(ROUND_JOBS_MAX));
+        if self.head_at.elapsed() >= HEAD_PAUSE {
+            self.after = None;
+        }
+        if self.after.is_none() {
+            self.head_at = Instant::now();
+        }
         let order = Order {
+            after: self.after.clone(),
             db: self.db.clone(),
             queue: self.queue,
             owner: self.owner.clone(),
@@ -218,10 +234,10 @@ impl Lane {
     fn free(&mut self, ended: Ended) {
         self.busy = self.busy.saturating_sub(1);
         if ended.is_to_be_written() {
-            self.table.end(&ended.claim());
+            self.table.end(&ended.cx);
             self.ends.push(ended);
         } else {
-            self.table.forget(&ended.claim());
+            self.table.forget(&ended.cx);
             // It has freed a slot, and perhaps a key that others wait for.
             self.more = true;
         }
@@ -234,11 +250,22 @@ impl Lane {
             Ok(done) => {
                 self.backoff.reset();
                 self.outage.over(self.queue.as_str());
-                let (settled, round) = done.unwrap_or_default();
-                self.written(&landed.ends, settled);
+                let Done {
+                    settled,
+                    moved,
+                    round,
+                } = done.unwrap_or_default();
+                self.written(landed.ends, settled, &moved);
                 // A round without a free slot has not looked.
                 if landed.kept > 0 {
-                    self.more = round.more;
+                    // One that did not look everywhere knows only of more.
+                    self.more = round.more || !landed.from_head;
+                    let last = round.jobs.last().map(Claimed::position);
+                    self.after = match (round.more, landed.from_head) {
+                        (false, _) => None,
+                        (true, true) => last,
+                        (true, false) => last.max(self.after.take()),
+                    };
                 }
                 for job in round.jobs {
                     self.start(job);
@@ -249,10 +276,15 @@ impl Lane {
     }
 
     /// The ends are written, or refused because other processes own the jobs.
-    fn written(&self, ends: &[Ended], settled: Settled) {
+    fn written(&mut self, ends: Vec<Ended>, settled: Settled, moved: &BTreeSet<String>) {
         metrics::stale(settled.stale);
-        for ended in ends {
-            self.table.forget(&ended.claim());
+        for mut ended in ends {
+            if moved.contains(&ended.cx.job.id) {
+                ended.moved = true;
+                self.ends.push(ended);
+            } else {
+                self.table.forget(&ended.cx);
+            }
         }
     }
 
@@ -277,7 +309,7 @@ impl Lane {
             && let [ended] = ends.as_slice()
         {
             tracing::error!(job.id = ended.cx.job.id, %error, "the end of a job cannot be written");
-            self.table.forget(&ended.claim());
+            self.table.forget(&ended.cx);
             return;
         }
         if is_lasting(error) && !ends.is_empty() {

@@ -1,6 +1,6 @@
 //! One run of one job, from the envelope to the outcome.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, collections::HashMap, sync::Arc, time::Duration};
 
 use apalis::prelude::Data;
 use memberd_jobs::kernel::{
@@ -31,13 +31,21 @@ pub(super) const ABANDON_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Runner {
     registry: Arc<Registry>,
+    figures: HashMap<&'static str, metrics::OfKind>,
+    /// For kinds that are not in the registry.
+    unknown: metrics::OfKind,
     tasks: TaskTracker,
 }
 
 impl Runner {
     /// Runs the jobs of `registry`.
     pub(super) fn new(registry: Arc<Registry>) -> Self {
+        let figures = registry
+            .jobs()
+            .map(|def| (def.kind, metrics::OfKind::new(def.kind)));
         Self {
+            figures: figures.collect(),
+            unknown: metrics::OfKind::new(metrics::UNKNOWN_KIND),
             registry,
             tasks: TaskTracker::new(),
         }
@@ -61,15 +69,18 @@ pub(super) async fn run(envelope: Envelope, runner: Data<Arc<Runner>>) {
     let Envelope { cx, leash, slot } = envelope;
     let begun = Instant::now();
     let def = runner.registry.job(&cx.job.kind);
-    let label = def.map_or(metrics::UNKNOWN_KIND, |def| def.kind);
-    metrics::waited(label, cx.env.now().since(cx.job.due_at));
+    let figures = runner
+        .figures
+        .get(cx.job.kind.as_str())
+        .unwrap_or(&runner.unknown);
+    figures.waited(cx.env.now().since(cx.job.due_at));
     let end = match def {
         Some(def) => supervise(&runner.tasks, def, &cx, &leash).await,
         None => End::Unknown,
     };
     let retry = def.map_or(Retry::DEFAULT, |def| def.retry);
     let outcome = decide(&cx, retry, end, leash.reason());
-    metrics::finished(label, metrics::word(outcome.as_ref()), begun.elapsed());
+    figures.finished(outcome.as_ref(), begun.elapsed());
     if outcome.is_none() {
         metrics::stale(1);
     }

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use memberd_jobs::kernel::{
     Context,
-    queue::{Ack, Outcome},
+    queue::{Ack, Outcome, round::Plain},
 };
 use tokio::sync::mpsc;
-
-use super::table::Claim;
 
 /// The end of one run, on its way from the run to the lane.
 #[derive(Debug)]
@@ -16,18 +14,27 @@ pub(super) struct Ended {
     pub(super) cx: Arc<Context>,
     /// `None`: nobody would listen, another process owns the job.
     outcome: Option<Outcome>,
+    /// Whether the job's row is not where it was when it was claimed.
+    pub(super) moved: bool,
 }
 
 impl Ended {
-    /// The job and the number of its claim.
-    pub(super) fn claim(&self) -> Claim {
-        (self.cx.job.id.clone(), self.cx.job.fence)
-    }
-
     /// Whether anybody wants to hear of it: what somebody else owns is not ours to end, and what ended itself together
     /// with its work has ended.
     pub(super) fn is_to_be_written(&self) -> bool {
         self.outcome.is_some() && !self.is_written()
+    }
+
+    /// What is to be written, if one statement can write it together with others.
+    pub(super) fn plain(&self) -> Option<Plain<'_>> {
+        let job = &self.cx.job;
+        let plain =
+            matches!(self.outcome, Some(Outcome::Completed { report: None })) && !job.exclusive;
+        plain.then_some(Plain {
+            id: &job.id,
+            fence: job.fence,
+            place: job.place.as_deref().filter(|_| !self.moved),
+        })
     }
 
     /// What is to be written.
@@ -73,7 +80,11 @@ impl Slot {
         self.told = true;
         let cx = Arc::clone(&self.cx);
         // A lane that is gone has been given up at a shutdown; the lease brings the job back.
-        let _ = self.lane.send(Ended { cx, outcome });
+        let _ = self.lane.send(Ended {
+            cx,
+            outcome,
+            moved: false,
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 //! and the table does not know was claimed by a round whose answer was lost.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -60,42 +60,51 @@ struct Entry {
 }
 
 impl Entry {
+    fn claim(&self) -> (&str, i64) {
+        (&self.cx.job.id, self.cx.job.fence)
+    }
+
     /// Whether a missing row means a lost lease: not when the run has ended, or has ended its job itself.
     fn needs_row(&self) -> bool {
         !self.ended && !self.cx.completed_itself()
     }
 }
 
-/// The jobs that this process owns, by claim.
+/// The jobs that this process owns, by where the run's context is: each entry holds its context, so no two are at one
+/// place, and a number is found faster than a text.
 #[derive(Debug, Default)]
-pub(super) struct Table(Mutex<BTreeMap<Claim, Entry>>);
+pub(super) struct Table(Mutex<HashMap<usize, Entry>>);
+
+fn key(cx: &Arc<Context>) -> usize {
+    Arc::as_ptr(cx).addr()
+}
 
 impl Table {
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<Claim, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<usize, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A job was claimed.
     pub(super) fn add(&self, cx: Arc<Context>, leash: Arc<Leash>) {
-        let claim = (cx.job.id.clone(), cx.job.fence);
+        let key = key(&cx);
         let entry = Entry {
             cx,
             leash,
             ended: false,
         };
-        self.entries().insert(claim, entry);
+        self.entries().insert(key, entry);
     }
 
     /// Its run is over.
-    pub(super) fn end(&self, claim: &Claim) {
-        if let Some(entry) = self.entries().get_mut(claim) {
+    pub(super) fn end(&self, cx: &Arc<Context>) {
+        if let Some(entry) = self.entries().get_mut(&key(cx)) {
             entry.ended = true;
         }
     }
 
     /// Its end is written, or nobody wants to hear of it.
-    pub(super) fn forget(&self, claim: &Claim) {
-        self.entries().remove(claim);
+    pub(super) fn forget(&self, cx: &Arc<Context>) {
+        self.entries().remove(&key(cx));
     }
 
     /// How many jobs are running.
@@ -106,7 +115,9 @@ impl Table {
 
     /// The claims of now, for [`Table::compare`].
     pub(super) fn claims(&self) -> Vec<Claim> {
-        self.entries().keys().cloned().collect()
+        let entries = self.entries();
+        let claims = entries.values().map(Entry::claim);
+        claims.map(|(id, fence)| (id.to_owned(), fence)).collect()
     }
 
     /// Tells every run to stop.
@@ -120,14 +131,19 @@ impl Table {
     /// longer ours and what people want cancelled; answers how many leases were lost, and the claims nobody here knows.
     pub(super) fn compare(&self, before: &[Claim], held: &[Held]) -> (u64, Vec<Claim>) {
         let entries = self.entries();
+        let entries: BTreeMap<(&str, i64), &Entry> = entries
+            .values()
+            .map(|entry| (entry.claim(), entry))
+            .collect();
         let held: BTreeMap<(&str, i64), bool> = held
             .iter()
             .map(|held| ((held.id.as_str(), held.fence), held.cancel))
             .collect();
         let mut lost = 0;
-        for claim in before {
-            let gone = !held.contains_key(&(claim.0.as_str(), claim.1));
-            if let Some(entry) = entries.get(claim).filter(|entry| entry.needs_row())
+        for (id, fence) in before {
+            let claim = (id.as_str(), *fence);
+            let gone = !held.contains_key(&claim);
+            if let Some(entry) = entries.get(&claim).filter(|entry| entry.needs_row())
                 && gone
                 && entry.leash.pull(Reason::LeaseLost)
             {
@@ -136,7 +152,7 @@ impl Table {
         }
         let mut unknown = Vec::new();
         for ((id, fence), cancel) in held {
-            match entries.get(&(id.to_owned(), fence)) {
+            match entries.get(&(id, fence)) {
                 Some(entry) if cancel => {
                     entry.leash.pull(Reason::Request);
                 }

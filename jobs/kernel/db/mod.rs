@@ -78,6 +78,11 @@ impl Db {
         }
     }
 
+    /// Whether it is PostgreSQL.
+    pub(in crate::kernel) const fn is_postgres(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
     /// Starts a write transaction. On SQLite it takes the write lock at once and may share a commit with others.
     pub async fn begin(&self) -> Result<Tx> {
         let engine = match &self.engine {

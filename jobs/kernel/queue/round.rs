@@ -1,11 +1,11 @@
 //! One round of a lane: how runs ended is written and waiting jobs are claimed, in one transaction.
 
-use serde::{Serialize, Serializer};
+use std::{borrow::Cow, collections::BTreeSet, fmt::Write as _};
 
 use super::{
     Ack, Outcome, ack,
     ack::Settled,
-    claim::{self, Claim, Claimed, Round},
+    claim::{self, Claim, Claimed, Position, Round},
 };
 use crate::{
     args,
@@ -23,7 +23,7 @@ use crate::{
 /// The owner is compared in a way that no index answers: else PostgreSQL, whose statistics know of no running job, may
 /// take all running jobs for each end, which is quadratic.
 ///
-/// `$6` is one JSON object of ids and fences. All claimed jobs come in one row, as text with the control characters for
+/// All claimed jobs come in one row, as text with the control characters for
 /// records and units between them, which JSON escapes: a row for each would cost more than the claim.
 const AT_ONCE: Sql = Sql::split(
     "DELETE FROM temp.round;
@@ -40,6 +40,7 @@ const AT_ONCE: Sql = Sql::split(
      SELECT id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
                  WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
+           AND (priority, due_at, id) > ($9, $10, $11)
         ORDER BY priority, due_at, id
         LIMIT CASE WHEN EXISTS (SELECT 1 FROM queues WHERE name = $1 AND (paused_at IS NOT NULL
            OR concurrency IS NOT NULL OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)) THEN 0 ELSE $5 END;
@@ -49,14 +50,16 @@ const AT_ONCE: Sql = Sql::split(
            fence, owner, exclusive), char(30)) AS jobs,
         (SELECT count(*) FROM queues WHERE name = $1 AND (paused_at IS NOT NULL
            OR concurrency IS NOT NULL OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)) AS limits,
-        (SELECT ended FROM temp.round WHERE ended IS NOT NULL) AS ended
+        (SELECT ended FROM temp.round WHERE ended IS NOT NULL) AS ended, NULL AS heard
      FROM jobs WHERE id IN (SELECT id FROM temp.round)",
     "WITH limits AS MATERIALIZED (
         SELECT count(*) AS number FROM queues WHERE name = $1 AND (paused_at IS NOT NULL OR concurrency IS NOT NULL
            OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)),
      gone AS (
-        DELETE FROM jobs AS j USING json_each_text($6::json) AS x (job_id, fence)
-        WHERE j.id = x.job_id AND j.fence = x.fence::bigint AND j.owner IS NOT DISTINCT FROM $3
+        DELETE FROM jobs AS j
+        USING unnest(string_to_array($6, ';'), string_to_array($7, ';')::bigint[], string_to_array($8, ';')::tid[])
+            AS x (job_id, job_fence, place)
+        WHERE j.ctid = x.place AND j.id = x.job_id AND j.fence = x.job_fence AND j.owner IS NOT DISTINCT FROM $3
         RETURNING j.*),
      done AS (
         INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
@@ -65,27 +68,58 @@ const AT_ONCE: Sql = Sql::split(
            fence, unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, $2
         FROM gone),
      chosen AS MATERIALIZED (
-        SELECT id AS chosen_id FROM jobs AS j
+        SELECT j.ctid AS chosen_place FROM jobs AS j
         WHERE queue = $1 AND owner IS NULL AND due_at <= $2 AND (SELECT number FROM limits) = 0
+          AND (priority, due_at, id) > ($9, $10, $11)
           AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
                    WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
         ORDER BY priority, due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED),
      claimed AS (
         UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
-        FROM chosen WHERE id = chosen_id
-        RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive)
+        FROM chosen WHERE jobs.ctid = chosen_place
+        RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive,
+            jobs.ctid AS place)
      SELECT (SELECT string_agg(concat_ws(E'\\x1f', id, organization_id, kind, args, priority, due_at, attempt,
-           max_attempts, fence, owner, exclusive::int), E'\\x1e') FROM claimed) AS jobs,
-        (SELECT number FROM limits) AS limits, (SELECT count(*) FROM gone) AS ended",
+           max_attempts, fence, owner, exclusive::int, place), E'\\x1e') FROM claimed) AS jobs,
+        (SELECT number FROM limits) AS limits, (SELECT count(*) FROM gone) AS ended,
+        (SELECT string_agg(id, ';') FROM gone HAVING count(*) < cardinality(string_to_array($6, ';'))) AS heard",
 );
 
-/// The ends of runs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ends<'a> {
-    /// At most [`ROUND_JOBS_MAX`].
-    pub acks: &'a [Ack],
-    /// Whether one of the jobs was exclusive, so that others of its key wait for its end.
-    pub exclusive: bool,
+/// The ends of runs, at most [`ROUND_JOBS_MAX`].
+#[derive(Clone, Copy, Debug)]
+pub enum Ends<'a> {
+    /// Runs that completed and have nothing to tell, of jobs that are not exclusive.
+    Plain {
+        /// The process that ran them.
+        owner: &'a str,
+        /// The jobs.
+        jobs: &'a [Plain<'a>],
+    },
+    /// Whatever came of them.
+    Any(&'a [Ack]),
+}
+
+/// A job whose run completed and has nothing to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// The job.
+    pub id: &'a str,
+    /// The claim.
+    pub fence: i64,
+    /// Where PostgreSQL had the row when it was claimed; `None`: unknown.
+    pub place: Option<&'a str>,
+}
+
+/// What came of a round.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// Of the ends.
+    pub settled: Settled,
+    /// Jobs whose ends are still to be written: their rows were not where they had been, so they must be told again
+    /// without a place.
+    pub moved: BTreeSet<String>,
+    /// Of the claim.
+    pub round: Round,
 }
 
 /// Writes how runs ended and claims what is due, at most [`ROUND_JOBS_MAX`]; without `claim` it only writes.
@@ -94,69 +128,100 @@ pub async fn round(
     now: Timestamp,
     ends: Ends<'_>,
     claim: Option<&Claim<'_>>,
-) -> Result<(Settled, Round)> {
-    let mut settled = None;
-    if let Some(claim) = claim
-        && !ends.exclusive
-        && let Some(plain) = plain(ends.acks, claim)
-    {
-        let done = at_once(db, &plain, claim).await?;
-        if let Some(round) = done.round {
-            return Ok((done.settled, round));
+) -> Result<Done> {
+    let mut done = match (ends, claim) {
+        (Ends::Plain { owner, jobs }, Some(claim)) if owner == claim.owner && fits(db, jobs) => {
+            let (done, limits) = at_once(db, jobs, claim).await?;
+            if !limits {
+                return Ok(done);
+            }
+            Some(done)
         }
-        settled = Some(done.settled);
-    }
+        _ => None,
+    };
     let mut tx = db.begin().await?;
-    let settled = match settled {
-        Some(settled) => settled,
-        None => ack::settle(&mut tx, now, ends.acks).await?,
+    let settled = match &done {
+        Some(done) => done.settled,
+        None => ack::settle(&mut tx, now, &ends.acks()).await?,
     };
     let round = match claim {
         Some(claim) => claim::claim(&mut tx, claim).await?,
         None => Round::default(),
     };
     tx.commit().await?;
-    Ok((settled, round))
+    let moved = done.take().map(|done| done.moved).unwrap_or_default();
+    Ok(Done {
+        settled,
+        moved,
+        round,
+    })
 }
 
-/// Ids and fences, if these are ends that one statement can write.
-fn plain<'a>(acks: &'a [Ack], claim: &Claim<'_>) -> Option<Vec<(&'a str, i64)>> {
-    let one = |ack: &'a Ack| {
-        let plain =
-            matches!(ack.outcome, Outcome::Completed { report: None }) && ack.owner == claim.owner;
-        plain.then_some((ack.id.as_str(), ack.fence))
-    };
-    acks.iter().map(one).collect()
+/// Whether one statement can write these ends: PostgreSQL must know where each row is.
+fn fits(db: &Db, jobs: &[Plain<'_>]) -> bool {
+    !db.is_postgres() || jobs.iter().all(|job| job.place.is_some())
 }
 
-/// Ids and fences as one JSON object.
-struct Rows<'a>(&'a [(&'a str, i64)]);
-
-impl Serialize for Rows<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
+impl<'a> Ends<'a> {
+    fn acks(self) -> Cow<'a, [Ack]> {
+        match self {
+            Self::Any(acks) => Cow::Borrowed(acks),
+            Self::Plain { owner, jobs } => jobs
+                .iter()
+                .map(|job| Ack {
+                    id: job.id.to_owned(),
+                    fence: job.fence,
+                    owner: owner.to_owned(),
+                    outcome: Outcome::Completed { report: None },
+                })
+                .collect(),
+        }
     }
 }
 
-struct AtOnce {
-    settled: Settled,
-    /// `None`: the queue has limits, so nothing was claimed.
-    round: Option<Round>,
+/// The parameters `$6` to `$8`: ids, fences and places as PostgreSQL reads them fastest, or one JSON object for SQLite.
+fn parameters(db: &Db, jobs: &[Plain<'_>]) -> [String; 3] {
+    let mut texts = [String::new(), String::new(), String::new()];
+    let [ids, fences, places] = &mut texts;
+    let postgres = db.is_postgres();
+    for job in jobs {
+        let first = ids.is_empty();
+        if postgres {
+            let separator = if first { "" } else { ";" };
+            // Writing into a text does not fail.
+            let _ = write!(ids, "{separator}{}", job.id);
+            let _ = write!(fences, "{separator}{}", job.fence);
+            let _ = write!(places, "{separator}{}", job.place.unwrap_or_default());
+        } else {
+            let separator = if first { '{' } else { ',' };
+            let _ = write!(ids, "{separator}\"{}\":{}", job.id, job.fence);
+        }
+    }
+    if !postgres {
+        ids.push_str(if jobs.is_empty() { "{}" } else { "}" });
+    }
+    texts
 }
 
-async fn at_once(db: &Db, plain: &[(&str, i64)], claim: &Claim<'_>) -> Result<AtOnce> {
-    let ends = serde_json::to_string(&Rows(plain));
-    let ends = ends.map_err(|error| sqlx::Error::Encode(error.into()))?;
+/// Answers also whether the queue has limits, so that nothing was claimed.
+async fn at_once(db: &Db, ends: &[Plain<'_>], claim: &Claim<'_>) -> Result<(Done, bool)> {
+    let [ids, fences, places] = parameters(db, ends);
     let want = claim
         .free
         .clamp(0, i64::try_from(ROUND_JOBS_MAX).unwrap_or(i64::MAX));
+    let (priority, due_at, id) = claim.after.map_or(Position::HEAD, Position::parts);
     let args = args![
         claim.queue.as_str(),
         claim.now,
         claim.owner,
         claim.now.plus(claim.lease),
         want,
-        ends
+        ids,
+        fences,
+        places,
+        priority,
+        due_at,
+        id
     ];
     let line: Vec<Line> = db.alone(AT_ONCE, args).await?;
     let Some(line) = line.into_iter().next() else {
@@ -165,13 +230,26 @@ async fn at_once(db: &Db, plain: &[(&str, i64)], claim: &Claim<'_>) -> Result<At
     let mut jobs = read(line.jobs.as_deref().unwrap_or_default())?;
     claim::sort(&mut jobs);
     let found = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
-    Ok(AtOnce {
-        settled: Settled::of(u64::try_from(line.ended).unwrap_or(0), plain.len()),
-        round: (line.limits == 0).then_some(Round {
+    let applied = u64::try_from(line.ended).unwrap_or(0);
+    let mut done = Done {
+        settled: Settled::of(applied, ends.len()),
+        moved: BTreeSet::new(),
+        round: Round {
             more: want > 0 && found == want,
             jobs,
-        }),
-    })
+        },
+    };
+    if db.is_postgres() && done.settled.stale > 0 {
+        let heard = line.heard.unwrap_or_default();
+        let heard: BTreeSet<&str> = heard.split(';').collect();
+        let moved = ends
+            .iter()
+            .map(|end| end.id)
+            .filter(|id| !heard.contains(id));
+        done.moved = moved.map(str::to_owned).collect();
+        done.settled.stale = 0;
+    }
+    Ok((done, line.limits != 0))
 }
 
 /// What [`AT_ONCE`] answers.
@@ -183,6 +261,8 @@ struct Line {
     limits: i64,
     /// Ends that were written.
     ended: i64,
+    /// On PostgreSQL, when not all were: whose.
+    heard: Option<String>,
 }
 
 fn read(text: &str) -> Result<Vec<Claimed>> {
@@ -204,6 +284,7 @@ fn read(text: &str) -> Result<Vec<Claimed>> {
             fence: number(next()?)?,
             owner: text(next()?)?,
             exclusive: number(next()?)? != 0,
+            place: next().map(str::to_owned),
         })
     };
     let read = records.map(|record| {

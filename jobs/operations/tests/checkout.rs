@@ -46,7 +46,8 @@ async fn new_member(db: &TestDb, email: &str) -> String {
         joined_at: db.now(),
     };
     let mut tx = db.env.db.begin().await.unwrap();
-    let id = members::insert(&mut tx, &db.env, &new).await.unwrap();
+    let id = db.env.id("mem");
+    members::insert_many(&mut tx, &db.env, &[(id.clone(), new)]).await.unwrap();
     tx.commit().await.unwrap();
     id
 }

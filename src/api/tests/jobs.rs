@@ -26,6 +26,7 @@ async fn run(app: &App, outcome: Option<Outcome>) {
             free: 100,
             busy: 0,
             now: env.now(),
+            after: None,
         },
     )
     .await

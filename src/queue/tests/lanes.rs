@@ -4,7 +4,7 @@ use memberd_jobs::{
     args,
     kernel::{
         db::{Error, Sql},
-        queue::Outcome,
+        queue::{Outcome, lease},
     },
     testing::Engine,
 };
@@ -196,6 +196,7 @@ fn landed(done: Result<(), Error>) -> Landed {
     Landed {
         ends: Vec::new(),
         kept: 0,
+        from_head: true,
         done: done.map(|()| None),
     }
 }
@@ -264,4 +265,72 @@ async fn a_round_that_is_lost_on_postgres_is_flown_again() {
     within("the lane ends", lane.task).await.unwrap();
     assert!(lane.table.claims().is_empty());
     assert_eq!(lane.db.count("job_attempts").await, 0);
+}
+
+/// A renewal writes the row, so PostgreSQL keeps it at another place than the claim has told.
+async fn an_end_after_a_renewal_is_heard(engine: Engine) {
+    let mut lane = Bare::new(engine).await;
+    let envelope = lane.claim(puppet(Does::Complete)).await;
+    let job = envelope.cx.job.clone();
+    let until = lane.db.now().plus(Duration::from_mins(1));
+    lease::renew(&lane.db.db, &job.owner, until).await.unwrap();
+    envelope.slot.end(Some(Outcome::Completed { report: None }));
+    job_in(&lane.db.env, &job.id, "completed").await;
+    lane.stop.cancel();
+    within("the lane ends", lane.task).await.unwrap();
+    assert!(lane.table.claims().is_empty());
+}
+
+#[tokio::test]
+async fn an_end_after_a_renewal_is_heard_sqlite() {
+    an_end_after_a_renewal_is_heard(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn an_end_after_a_renewal_is_heard_postgres() {
+    an_end_after_a_renewal_is_heard(Engine::Postgres).await;
+}
+
+/// A lane that never runs dry goes on where it claimed last, but looks for more urgent jobs every few moments.
+async fn urgent_work_overtakes_a_flood(engine: Engine) {
+    let mut lane = Bare::new(engine).await;
+    let flood = (0..2000).map(|_| puppet(Does::Complete)).collect();
+    outbox::enqueue_many_alone(&lane.db.env, flood)
+        .await
+        .unwrap();
+    let mut taken = 0;
+    let mut urgent = None;
+    loop {
+        let envelope = within("the next job is claimed", lane.claimed.recv())
+            .await
+            .unwrap();
+        if Some(&envelope.cx.job.id) == urgent.as_ref() {
+            break;
+        }
+        envelope.slot.end(Some(Outcome::Completed { report: None }));
+        taken += 1;
+        if taken == 100 {
+            urgent = Some(
+                lane.db
+                    .enqueue(puppet(Does::Complete).priority(-1))
+                    .await
+                    .id,
+            );
+        }
+    }
+    assert!(taken < 2000, "it waited for the whole flood");
+    lane.stop.cancel();
+    // What is claimed by now is given back.
+    drop(lane.claimed);
+    within("the lane ends", lane.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn urgent_work_overtakes_a_flood_sqlite() {
+    urgent_work_overtakes_a_flood(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn urgent_work_overtakes_a_flood_postgres() {
+    urgent_work_overtakes_a_flood(Engine::Postgres).await;
 }

@@ -8,8 +8,11 @@ use crate::{
         db::Sql,
         outbox::{self, NewJob},
         queue::{
-            Ack, Outcome,
-            round::{Ends, round},
+            Claimed, Outcome,
+            ack::Settled,
+            claim::Claim,
+            lease,
+            round::{Done, Ends, Plain as End, round},
         },
         test_jobs::{Exclusive, Plain, Waiting, claim_some, completed, done, end, jobs, wanted},
     },
@@ -26,22 +29,34 @@ fn plain(count: usize) -> Vec<NewJob> {
     (0..count).map(|at| Plain::with(&at.to_string())).collect()
 }
 
-const fn ends(acks: &[Ack]) -> Ends<'_> {
-    Ends {
-        acks,
-        exclusive: false,
-    }
+/// The ends of jobs that completed and have nothing to tell.
+fn ends(jobs: &[Claimed]) -> Vec<End<'_>> {
+    let ends = jobs.iter().map(|job| End {
+        id: &job.id,
+        fence: job.fence,
+        place: job.place.as_deref(),
+    });
+    ends.collect()
+}
+
+/// One round of `a`.
+async fn plainly(db: &TestDb, ends: &[End<'_>], free: i64) -> Done {
+    let ends = Ends::Plain {
+        owner: "a",
+        jobs: ends,
+    };
+    round(&db.db, db.now(), ends, Some(&wanted(db, "a", free)))
+        .await
+        .unwrap()
 }
 
 both! {
     async fn ends_are_written_and_jobs_are_claimed_in_order(db: TestDb) {
         enqueue(&db, plain(7)).await;
-        let (_, first) = round(&db.db, db.now(), ends(&[]), Some(&wanted(&db, "a", 4))).await.unwrap();
+        let first = plainly(&db, &[], 4).await.round;
         assert_eq!((first.jobs.len(), first.more), (4, true));
-        let written: Vec<Ack> = first.jobs.iter().map(completed).collect();
-        let (settled, second) =
-            round(&db.db, db.now(), ends(&written), Some(&wanted(&db, "a", 4))).await.unwrap();
-        assert_eq!((settled.applied, settled.stale), (4, 0));
+        let Done { settled, moved, round: second } = plainly(&db, &ends(&first.jobs), 4).await;
+        assert_eq!((settled.applied, settled.stale, moved.len()), (4, 0, 0));
         assert_eq!((second.jobs.len(), second.more), (3, false));
         let ids: Vec<_> = first.jobs.iter().chain(&second.jobs).map(|job| job.id.clone()).collect();
         assert!(ids.is_sorted(), "{ids:?}");
@@ -55,39 +70,73 @@ both! {
             // PostgreSQL's texts hold no NUL, and JSON escapes it.
             enqueue(&db, vec![Plain::with(&odd)]).await;
         }
-        let (_, short) = round(&db.db, db.now(), ends(&[]), Some(&wanted(&db, "a", 1))).await.unwrap();
+        let short = plainly(&db, &[], 1).await.round;
         let long = claim_some(&db, "a", 1).await;
         let (short, long) = (&short.jobs[0], &long[0]);
         assert_eq!(short.args, long.args);
-        let told = |job: &crate::kernel::queue::Claimed| {
+        let told = |job: &Claimed| {
             (job.kind.clone(), job.organization_id.clone(), job.priority, job.due_at, job.attempt, job.max_attempts,
-             job.fence, job.owner.clone(), job.exclusive)
+             job.fence, job.owner.clone(), job.exclusive, job.place.is_some())
         };
         assert_eq!(told(short), told(long));
     }
 
     async fn only_the_holder_is_heard_in_one_trip_too(db: TestDb) {
         enqueue(&db, plain(3)).await;
-        let held = claim_some(&db, "a", 3).await;
-        let forged = [
-            Ack { fence: 9, ..completed(&held[0]) },
-            Ack { owner: "b".to_owned(), ..completed(&held[1]) },
-            completed(&held[2]),
-        ];
-        // The second has another owner than the claim, so that the round goes the long way; the others in one trip.
-        for (acks, applied, stale) in [(&forged[..1], 0, 1), (&forged[1..2], 0, 1), (&forged[2..], 1, 0), (&forged[2..], 0, 1)] {
-            let (settled, _) = round(&db.db, db.now(), ends(acks), Some(&wanted(&db, "a", 0))).await.unwrap();
-            assert_eq!((settled.applied, settled.stale), (applied, stale), "{acks:?}");
+        let (held, others) = (claim_some(&db, "a", 2).await, claim_some(&db, "b", 1).await);
+        let (held, others) = (ends(&held), ends(&others));
+        for forged in [End { fence: 9, ..held[0] }, others[0]] {
+            let Done { settled, moved, .. } = plainly(&db, &[forged], 0).await;
+            assert_eq!(settled.applied, 0);
+            // PostgreSQL has only looked at the place; without one it says whether the claim is lost.
+            assert_eq!((settled.stale, moved.len()), if held[0].place.is_some() { (0, 1) } else { (1, 0) });
+            let Settled { applied, stale, .. } = plainly(&db, &[End { place: None, ..forged }], 0).await.settled;
+            assert_eq!((applied, stale), (0, 1));
         }
-        assert_eq!((jobs(&db).await.len(), done(&db).await.len()), (2, 1));
+        // A true end beside one whose place is another row's by now.
+        let crossed = [held[0], End { place: held[0].place, ..held[1] }];
+        let Done { settled, moved, .. } = plainly(&db, &crossed, 0).await;
+        let expected = if held[0].place.is_some() { vec![held[1].id] } else { vec![] };
+        assert_eq!((settled.applied + u64::try_from(moved.len()).unwrap(), settled.stale), (2, 0));
+        assert_eq!(moved.iter().collect::<Vec<_>>(), expected);
+    }
+
+    async fn an_end_is_written_although_the_row_has_moved(db: TestDb) {
+        enqueue(&db, plain(3)).await;
+        let held = claim_some(&db, "a", 3).await;
+        lease::renew(&db.db, "a", db.now()).await.unwrap();
+        let Done { settled, moved, .. } = plainly(&db, &ends(&held), 0).await;
+        if held[0].place.is_some() {
+            assert_eq!((settled, moved.len()), (Settled::default(), 3));
+            let nowhere: Vec<_> = ends(&held).into_iter().map(|end| End { place: None, ..end }).collect();
+            let again = plainly(&db, &nowhere, 0).await;
+            assert_eq!((again.settled.applied, again.moved.len()), (3, 0));
+        } else {
+            assert_eq!((settled.applied, moved.len()), (3, 0));
+        }
+        assert_eq!((jobs(&db).await.len(), done(&db).await.len()), (0, 3));
+    }
+
+    async fn a_claim_can_begin_after_a_job(db: TestDb) {
+        enqueue(&db, plain(4)).await;
+        let first = plainly(&db, &[], 2).await.round.jobs;
+        let position = first[1].position();
+        enqueue(&db, vec![Plain::with("urgent").priority(-1)]).await;
+        let claim = Claim { after: Some(&position), ..wanted(&db, "a", 9) };
+        let none = Ends::Plain { owner: "a", jobs: &[] };
+        let behind = round(&db.db, db.now(), none, Some(&claim)).await.unwrap().round;
+        assert_eq!(behind.jobs.len(), 2);
+        assert!(behind.jobs.iter().all(|job| job.position() > position));
+        let urgent = plainly(&db, &[], 9).await.round;
+        assert_eq!(urgent.jobs.iter().map(|job| job.priority).collect::<Vec<_>>(), [-1]);
     }
 
     async fn limits_of_the_queue_hold_while_ends_are_written(db: TestDb) {
         enqueue(&db, plain(3)).await;
-        let held: Vec<Ack> = claim_some(&db, "a", 2).await.iter().map(completed).collect();
+        let held = claim_some(&db, "a", 2).await;
         db.execute(PAUSE, args![]).await;
-        let (settled, round) = round(&db.db, db.now(), ends(&held), Some(&wanted(&db, "a", 9))).await.unwrap();
-        assert_eq!((settled.applied, round.jobs.len()), (2, 0));
+        let done = plainly(&db, &ends(&held), 9).await;
+        assert_eq!((done.settled.applied, done.round.jobs.len()), (2, 0));
         assert_eq!(jobs(&db).await.len(), 1);
     }
 
@@ -95,12 +144,10 @@ both! {
         enqueue(&db, vec![Exclusive::with("k")]).await;
         let first = claim_some(&db, "a", 1).await;
         enqueue(&db, vec![Exclusive::with("k")]).await;
-        let (_, nothing) = round(&db.db, db.now(), ends(&[]), Some(&wanted(&db, "a", 9))).await.unwrap();
-        assert_eq!(nothing.jobs.len(), 0);
+        assert_eq!(plainly(&db, &[], 9).await.round.jobs.len(), 0);
         let acks = [completed(&first[0])];
-        let exclusive = Ends { acks: &acks, exclusive: true };
-        let (_, next) = round(&db.db, db.now(), exclusive, Some(&wanted(&db, "a", 9))).await.unwrap();
-        assert_eq!(next.jobs.len(), 1);
+        let next = round(&db.db, db.now(), Ends::Any(&acks), Some(&wanted(&db, "a", 9))).await.unwrap();
+        assert_eq!(next.round.jobs.len(), 1);
     }
 
     async fn ends_of_every_sort_may_meet_in_one_round(db: TestDb) {
@@ -111,7 +158,8 @@ both! {
             end(&held[1], Outcome::Completed { report: Some(r#"{"rows":1}"#.to_owned()) }),
             end(&held[2], Outcome::Retry { due_at: db.now(), error: "no".to_owned() }),
         ];
-        let (settled, round) = round(&db.db, db.now(), ends(&acks), Some(&wanted(&db, "a", 9))).await.unwrap();
+        let Done { settled, round, .. } =
+            round(&db.db, db.now(), Ends::Any(&acks), Some(&wanted(&db, "a", 9))).await.unwrap();
         assert_eq!(settled.applied, 3);
         assert_eq!(round.jobs.iter().map(|job| (&job.id, job.attempt)).collect::<Vec<_>>(), [(&held[2].id, 2)]);
         assert_eq!(done(&db).await.iter().filter(|row| row.report.is_some()).count(), 1);
