@@ -239,7 +239,8 @@ async fn a_webhook_waits_for_a_database_that_is_away_no_longer_than_allowed(db: 
     assert!(waited < STORE_TIMEOUT * 3, "it waited for {waited:?}");
     world.counted("unavailable", 1);
     lock.release().await;
-    world.good(&customer("evt_1")).await.accepted("new");
+    // What was begun may end after the answer: Stripe sends it again, and it is stored once whichever comes first.
+    world.good(&customer("evt_1")).await.is_stored();
     assert_eq!(world.stored().await, [("evt_1".to_owned(), "new".to_owned())]);
     assert_eq!(world.db.count("jobs").await, 1);
 }

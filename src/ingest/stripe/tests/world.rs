@@ -146,6 +146,12 @@ impl Seen {
         }
     }
 
+    /// Whether by this request or by one before.
+    #[track_caller]
+    pub(super) fn is_stored(&self) {
+        assert_eq!(self.status, 200, "{self:?}");
+    }
+
     #[track_caller]
     pub(super) fn accepted(&self, outcome: &str) {
         assert_eq!(self.status, 200, "{self:?}");
