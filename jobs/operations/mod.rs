@@ -8,7 +8,7 @@
 //! the mirror and the end of the job in one transaction. Each repetition carries the same key, so Stripe does it once.
 //!
 //! **Doubt.** Without an answer the outcome is unknown, and the same request is sent again. Stripe forgets keys after a
-//! day; from then on its effect is looked up before anything is sent ([`resolve`]). The same look decides when Stripe
+//! day; from then on its effect is looked up before anything is sent (`resolve.rs`). The same look decides when Stripe
 //! refuses the repetition of something that may have happened.
 //!
 //! **Order.** Operations on one object are sent one after the other, in the order in which they were decided. Steps of

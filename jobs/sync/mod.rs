@@ -1,15 +1,14 @@
 //! The mirror of Stripe: what was received, what is true there, and what we derive from it.
 //!
-//! **In.** A webhook or the polling of `/v1/events` brings an event. [`receive`] stores it and enqueues one
-//! [`FetchObject`] for the object it is about, in one transaction. The event's own content is not applied: it may be
-//! old, and two events of one second have no order.
+//! **In.** A webhook or the polling of `/v1/events` brings an event. [`receive`] stores it, and one [`ApplyEvents`] job
+//! for its organization waits, in the same transaction.
 //!
-//! **Fetch.** The job asks Stripe for the object as it is now. Jobs for one object fold while they wait and never run
-//! two at a time, so a burst of events costs one request, and what is written last was fetched last.
+//! **Apply.** The job reads many events at once and writes what they carry where it is provably newer than what is held
+//! (`order.rs`, `docs/decisions/0012`). Raw objects, projections, links, members, entitlements and the events' state
+//! commit together. The derivations are functions of the present mirror, so any order of arrival ends the same.
 //!
-//! **Apply.** Raw object, projection, links, members and entitlements, the events' state and the end of the job
-//! commit together ([`apply::fetched`]). Each write carries Stripe's time at which it was true; older truth never
-//! overwrites newer. The derivations are functions of the present mirror, so any order of arrival ends the same.
+//! **Fetch.** Where events of one second contradict each other, or cannot be read as they are, a [`FetchObject`] job asks
+//! Stripe. Jobs for one object fold while they wait and never run two at a time, so a burst costs one request.
 //!
 //! **Rebuild.** The projections are functions of the raw objects, so they can be written anew from them
 //! (`reproject.rs`), for instance when a newer memberd reads more.
