@@ -48,8 +48,14 @@ both! {
     async fn a_drain_lets_jobs_finish_and_claims_no_more(db: TestDb) {
         let process = Running::start(&db.env, |_| {});
         let running = db.enqueue(puppet(Does::Wait)).await.id;
-        job_in(&db.env, &running, "running").await;
+        let other = db.enqueue(puppet(Does::Wait)).await.id;
+        for id in [&running, &other] {
+            job_in(&db.env, id, "running").await;
+        }
         process.stop.cancel();
+        // A round that was under way at the stop may still claim; once an end is heard, it is back.
+        act_on(&db, &other, Action::Cancel).await;
+        job_in(&db.env, &other, "cancelled").await;
         let late = db.enqueue(puppet(Does::Complete)).await.id;
         // The drain waits for it, and its end is heard while nothing new is claimed.
         act_on(&db, &running, Action::Cancel).await;
