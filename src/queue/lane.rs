@@ -313,6 +313,8 @@ impl Lane {
             return;
         }
         if is_lasting(error) && !ends.is_empty() {
+            let queue = self.queue.as_str();
+            tracing::warn!(queue, ends = ends.len(), %error, "a round was refused: its ends are written one by one");
             self.singly += ends.len();
         } else {
             self.outage.met(self.queue.as_str(), error);

@@ -70,7 +70,7 @@ const fn place(outcome: Option<&Outcome>) -> usize {
     }
 }
 
-/// Acknowledgements were refused because another process owns the job.
+/// Acknowledgements were refused: another process owns the job, or the answer to the first one was lost.
 pub(super) fn stale(count: u64) {
     counter!("memberd_jobs_stale_acks_total").increment(count);
 }

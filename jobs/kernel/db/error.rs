@@ -8,7 +8,7 @@ pub enum Error {
     /// A unique constraint refused the row.
     #[error("already there: {0}")]
     Conflict(String),
-    /// A lock, deadlock or serialization conflict: the same transaction may succeed when tried again.
+    /// A lock, deadlock, timeout or serialization conflict: the same transaction may succeed when tried again.
     #[error("the database is busy: {0}")]
     Busy(String),
     /// The database cannot be reached or is out of space; nothing was changed by this call.
@@ -51,10 +51,11 @@ pub enum Error {
 const SQLITE_BUSY: [i32; 2] = [5, 6];
 /// SQLite's primary result codes after which its transaction is gone: NOMEM, IOERR, CORRUPT, FULL.
 const SQLITE_LOST: [i32; 4] = [7, 10, 11, 13];
-/// PostgreSQL: serialization failure, deadlock, lock not available.
-const POSTGRES_BUSY: [&str; 3] = ["40001", "40P01", "55P03"];
-/// PostgreSQL: classes for connection failures, shutdown, and resources (disk full, too many connections).
-const POSTGRES_AWAY: [&str; 3] = ["08", "57P", "53"];
+/// PostgreSQL: serialization failure, deadlock, lock not available, statement timeout.
+const POSTGRES_BUSY: [&str; 4] = ["40001", "40P01", "55P03", "57014"];
+/// PostgreSQL: classes for connection failures, shutdown, and resources (disk full, too many connections); a server that
+/// takes no writes; a transaction that it ended because it was idle.
+const POSTGRES_AWAY: [&str; 5] = ["08", "57P", "53", "25006", "25P03"];
 
 impl Error {
     /// Why the database at `place`, which never holds a password, cannot be opened.

@@ -182,6 +182,10 @@ both! {
     async fn a_busy_database_is_told_from_a_broken_one(db: TestDb) {
         assert!(matches!(locked(&db).await, Error::Busy(_)));
         assert!(matches!(nonsense(&db).await, Error::Other(_)));
+        if db.engine() == Engine::Postgres {
+            // Behind a long lock, say: what was to be written must not be given up.
+            assert!(matches!(out_of_time(&db).await, Error::Busy(_)));
+        }
     }
 
     async fn an_unreachable_database_is_unavailable(db: TestDb) {
@@ -240,6 +244,13 @@ async fn locked(db: &TestDb) -> Error {
         }
     };
     met.unwrap_err().into()
+}
+
+/// The error of a statement that PostgreSQL ended because it took too long.
+async fn out_of_time(db: &TestDb) -> Error {
+    let mut server = PgConnection::connect(&db.url()).await.unwrap();
+    let long = sqlx::raw_sql("SET statement_timeout = 10; SELECT pg_sleep(60)");
+    long.execute(&mut server).await.unwrap_err().into()
 }
 
 async fn nonsense(db: &TestDb) -> Error {

@@ -16,17 +16,25 @@ use crate::{
     },
 };
 
-/// The whole round in one trip, for runs that completed and had nothing to tell, and queues without limits of
-/// their own. On PostgreSQL all parts see the table as it was before, so what an exclusive job frees is not seen: rounds with such
-/// ends go the long way.
+/// Whether queue `$1` has limits of its own, so that its claims go the long way: 0 or 1.
+macro_rules! limits {
+    () => {
+        "SELECT count(*) FROM queues WHERE name = $1 AND (paused_at IS NOT NULL OR concurrency IS NOT NULL
+            OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)"
+    };
+}
+
+/// The whole round in one trip, for runs that completed and had nothing to tell, and queues without limits of their
+/// own. On PostgreSQL all parts see the table as it was before, so what an exclusive job frees is not seen: rounds with
+/// such ends go the long way.
 ///
 /// The owner is compared in a way that no index answers: else PostgreSQL, whose statistics know of no running job, may
 /// take all running jobs for each end, which is quadratic.
 ///
-/// All claimed jobs come in one row, as text with the control characters for
-/// records and units between them, which JSON escapes: a row for each would cost more than the claim.
+/// All claimed jobs come in one row, as text with the control characters for records and units between them, which JSON
+/// escapes: a row for each would cost more than the claim.
 const AT_ONCE: Sql = Sql::split(
-    "DELETE FROM temp.round;
+    concat!("DELETE FROM temp.round;
      INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
         fence, unique_key, unique_running, exclusive, member_id, schedule, created_at, started_at, finished_at)
      SELECT j.id, organization_id, queue, kind, args, priority, 'completed', attempt, max_attempts,
@@ -40,21 +48,17 @@ const AT_ONCE: Sql = Sql::split(
      SELECT id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
                  WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
-           AND (priority, due_at, id) > ($9, $10, $11)
+        AND (priority, due_at, id) > ($9, $10, $11)
         ORDER BY priority, due_at, id
-        LIMIT CASE WHEN EXISTS (SELECT 1 FROM queues WHERE name = $1 AND (paused_at IS NOT NULL
-           OR concurrency IS NOT NULL OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)) THEN 0 ELSE $5 END;
+        LIMIT CASE (", limits!(), ") WHEN 0 THEN $5 ELSE 0 END;
      UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
      WHERE id IN (SELECT id FROM temp.round);
      SELECT group_concat(concat_ws(char(31), id, organization_id, kind, args, priority, due_at, attempt, max_attempts,
            fence, owner, exclusive), char(30)) AS jobs,
-        (SELECT count(*) FROM queues WHERE name = $1 AND (paused_at IS NOT NULL
-           OR concurrency IS NOT NULL OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)) AS limits,
+        (", limits!(), ") AS limits,
         (SELECT ended FROM temp.round WHERE ended IS NOT NULL) AS ended, NULL AS heard
-     FROM jobs WHERE id IN (SELECT id FROM temp.round)",
-    "WITH limits AS MATERIALIZED (
-        SELECT count(*) AS number FROM queues WHERE name = $1 AND (paused_at IS NOT NULL OR concurrency IS NOT NULL
-           OR max_running IS NOT NULL OR rate_per_second IS NOT NULL)),
+     FROM jobs WHERE id IN (SELECT id FROM temp.round)"),
+    concat!("WITH limits (number) AS MATERIALIZED (", limits!(), "),
      gone AS (
         DELETE FROM jobs AS j
         USING unnest(string_to_array($6, ';'), string_to_array($7, ';')::bigint[], string_to_array($8, ';')::tid[])
@@ -82,7 +86,7 @@ const AT_ONCE: Sql = Sql::split(
      SELECT (SELECT string_agg(concat_ws(E'\\x1f', id, organization_id, kind, args, priority, due_at, attempt,
            max_attempts, fence, owner, exclusive::int, place), E'\\x1e') FROM claimed) AS jobs,
         (SELECT number FROM limits) AS limits, (SELECT count(*) FROM gone) AS ended,
-        (SELECT string_agg(id, ';') FROM gone HAVING count(*) < cardinality(string_to_array($6, ';'))) AS heard",
+        (SELECT string_agg(id, ';') FROM gone HAVING count(*) < cardinality(string_to_array($6, ';'))) AS heard"),
 );
 
 /// The ends of runs, at most [`ROUND_JOBS_MAX`].

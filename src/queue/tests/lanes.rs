@@ -16,6 +16,12 @@ use super::{
     *,
 };
 
+/// No job of this kind can end: the database refuses it for good.
+const REFUSE: Sql = Sql::both(
+    "CREATE TRIGGER refuse BEFORE INSERT ON jobs_done WHEN NEW.kind = 'test.hasty'
+     BEGIN SELECT RAISE(ABORT, 'refused'); END",
+);
+
 struct Bare {
     db: TestDb,
     table: Arc<Table>,
@@ -60,6 +66,11 @@ impl Bare {
         }
     }
 
+    async fn end(&mut self) {
+        self.stop.cancel();
+        within("the lane ends", &mut self.task).await.unwrap();
+    }
+
     async fn claim(&mut self, job: NewJob) -> Envelope {
         self.db.enqueue(job).await;
         within("the job is claimed", self.claimed.recv())
@@ -95,8 +106,7 @@ async fn one_key_twice_in_a_batch(engine: Engine) {
         (lane.db.count(waiting).await == 1 && folded == 1).then_some(())
     })
     .await;
-    lane.stop.cancel();
-    within("the lane ends", lane.task).await.unwrap();
+    lane.end().await;
     assert!(lane.table.claims().is_empty());
 }
 
@@ -113,10 +123,6 @@ async fn one_key_twice_in_a_batch_postgres() {
 /// One end that the database refuses for good must not hold up the others for ever.
 #[tokio::test]
 async fn an_end_that_cannot_be_written_holds_up_nobody() {
-    const REFUSE: Sql = Sql::both(
-        "CREATE TRIGGER refuse BEFORE INSERT ON jobs_done WHEN NEW.kind = 'test.hasty'
-         BEGIN SELECT RAISE(ABORT, 'refused'); END",
-    );
     let mut lane = Bare::new(Engine::Sqlite).await;
     lane.db.execute(REFUSE, args![]).await;
     let refused = lane.claim(NewJob::of("default", &Hasty {}).unwrap()).await;
@@ -125,8 +131,7 @@ async fn an_end_that_cannot_be_written_holds_up_nobody() {
     refused.slot.end(Some(Outcome::Completed { report: None }));
     other.slot.end(Some(Outcome::Completed { report: None }));
     job_in(&lane.db.env, &id, "completed").await;
-    lane.stop.cancel();
-    within("the lane ends", lane.task).await.unwrap();
+    lane.end().await;
     // Forgotten here, so that the leases see it as one that nobody knows and give it back.
     assert!(lane.table.claims().is_empty());
     assert_eq!(lane.db.count("jobs WHERE owner IS NOT NULL").await, 1);
@@ -146,17 +151,12 @@ async fn a_dropped_envelope_gives_its_job_back() {
     assert_eq!(again.cx.job.fence, 2);
     again.slot.end(Some(Outcome::Completed { report: None }));
     job_in(&lane.db.env, &id, "completed").await;
-    lane.stop.cancel();
-    within("the lane ends", lane.task).await.unwrap();
+    lane.end().await;
 }
 
 /// While ends that were refused together go one by one, the other round goes on: it may be the one that has the writer.
 #[tokio::test]
 async fn refused_ends_do_not_wait_for_a_round_that_waits_for_them() {
-    const REFUSE: Sql = Sql::both(
-        "CREATE TRIGGER refuse BEFORE INSERT ON jobs_done WHEN NEW.kind = 'test.hasty'
-         BEGIN SELECT RAISE(ABORT, 'refused'); END",
-    );
     let mut lane = Bare::new(Engine::Sqlite).await;
     lane.db.execute(REFUSE, args![]).await;
     let refused = lane.claim(NewJob::of("default", &Hasty {}).unwrap()).await;
@@ -181,8 +181,7 @@ async fn refused_ends_do_not_wait_for_a_round_that_waits_for_them() {
     for id in ids {
         job_in(&lane.db.env, &id, "completed").await;
     }
-    lane.stop.cancel();
-    within("the lane ends", lane.task).await.unwrap();
+    lane.end().await;
 }
 
 /// This test's runtime has one thread: whatever can run, runs before the test goes on.
@@ -261,8 +260,7 @@ async fn a_round_that_is_lost_on_postgres_is_flown_again() {
     sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     let done = job_in(&lane.db.env, &id, "completed").await;
     assert_eq!(done.attempt, 1);
-    lane.stop.cancel();
-    within("the lane ends", lane.task).await.unwrap();
+    lane.end().await;
     assert!(lane.table.claims().is_empty());
     assert_eq!(lane.db.count("job_attempts").await, 0);
 }
@@ -276,8 +274,7 @@ async fn an_end_after_a_renewal_is_heard(engine: Engine) {
     lease::renew(&lane.db.db, &job.owner, until).await.unwrap();
     envelope.slot.end(Some(Outcome::Completed { report: None }));
     job_in(&lane.db.env, &job.id, "completed").await;
-    lane.stop.cancel();
-    within("the lane ends", lane.task).await.unwrap();
+    lane.end().await;
     assert!(lane.table.claims().is_empty());
 }
 

@@ -96,7 +96,8 @@ const RUNNING: Sql = Sql::both(
     "SELECT queue, organization_id, count(*) AS count FROM jobs WHERE owner IS NOT NULL
      GROUP BY queue, organization_id",
 );
-/// Whatever ends or is forgotten changes one of the two ends.
+/// What ends or is forgotten by its age changes one of the two; a finished job that people retry may not, so that an
+/// unchanged count is believed for [`PAUSE_MAX`] only.
 const MARK: Sql = Sql::both(
     "SELECT (SELECT min(finished_at) FROM jobs_done) AS oldest, (SELECT max(finished_at) FROM jobs_done) AS youngest",
 );
@@ -246,7 +247,10 @@ pub(super) async fn refresh_within(db: &Db, reach: Reach, now: Timestamp) -> Res
             continue;
         }
         let mark = mark(db, part).await?;
-        let unchanged = mark.is_some() && known.is_some_and(|known| known.mark == mark);
+        let unchanged = mark.is_some()
+            && known.is_some_and(|known| {
+                known.mark == mark && known.counted_at.is_some_and(|at| now.since(at) < PAUSE_MAX)
+            });
         if !unchanged && claim(db, part, now).await? {
             let begun = Instant::now();
             let tally = count(db, part, reach.slice, now).await?;
