@@ -46,16 +46,10 @@ const OWNED: Sql = Sql::both(
 );
 const THERE: Sql = Sql::both("SELECT count(*) FROM nodes WHERE name LIKE '%-' || $1");
 const AGAIN: Sql = Sql::both("SELECT job_id, fence FROM job_attempts");
-/// The server's clock, in microseconds.
-const SERVER_TIME: Sql = Sql::split(
-    "SELECT 0",
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-);
-/// Transactions that were under way at `$1`: the server goes on with what a dead process asked last.
-const UNDER_WAY: Sql = Sql::split(
-    "SELECT 0 WHERE $1 = 0",
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND (extract(epoch FROM xact_start) * 1000000)::bigint <= $1",
+/// Connections of a dead process: the server finishes what it was asked last before it sees that nobody is there.
+const CONNECTED: Sql = Sql::split(
+    "SELECT 0 WHERE $1 = ''",
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1",
 );
 const NOT_ONCE: Sql = Sql::split(
     "SELECT count(*) FROM jobs_done AS d WHERE kind = 'bench.effect' AND (state <> 'completed' OR 1 <>
@@ -69,13 +63,27 @@ const NOT_ONCE: Sql = Sql::split(
 /// A job and the number of its claim.
 type Claim = (String, i64);
 
-struct Process(Child);
+struct Process {
+    child: Child,
+    /// What PostgreSQL calls its connections.
+    name: String,
+}
 
 impl Process {
     /// Starts one and waits until it is on the list of nodes, because before that nobody can tell what it has.
     async fn start(db: &TestDb) -> Self {
-        let process = Self(command(db).args(["effects", SLOTS, LEASE]).spawn().unwrap());
-        let pid = process.0.id().to_string();
+        let name = db.env.id("chaos");
+        let url = match db.engine() {
+            Engine::Sqlite => db.url(),
+            Engine::Postgres => format!("{}?application_name={name}", db.url()),
+        };
+        let mut command = command(db);
+        command
+            .env("DATABASE_URL", url)
+            .args(["effects", SLOTS, LEASE]);
+        let child = command.spawn().unwrap();
+        let process = Self { child, name };
+        let pid = process.child.id().to_string();
         within(PATIENCE, "the process on the list", async || {
             let (there,): (i64,) = db.env.db.one(THERE, args![&pid]).await.unwrap();
             (there > 0).then_some(())
@@ -86,12 +94,16 @@ impl Process {
 
     /// Kills it; answers which jobs it had.
     async fn kill9(&mut self, db: &TestDb) -> BTreeSet<Claim> {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-        let (killed,): (i64,) = db.env.db.one(SERVER_TIME, &[]).await.unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
         within(PATIENCE, "the end of what it asked last", async || {
-            let (under_way,): (i64,) = db.env.db.one(UNDER_WAY, args![killed]).await.unwrap();
-            (under_way == 0).then_some(())
+            let left: Option<(i64,)> = db
+                .env
+                .db
+                .optional(CONNECTED, args![&self.name])
+                .await
+                .unwrap();
+            left.is_none_or(|(left,)| left == 0).then_some(())
         })
         .await;
         self.owned(db).await
@@ -99,7 +111,7 @@ impl Process {
 
     /// Jobs that are this process's, as the database has it.
     async fn owned(&self, db: &TestDb) -> BTreeSet<Claim> {
-        let pid = self.0.id().to_string();
+        let pid = self.child.id().to_string();
         let owned: Vec<Claim> = db.env.db.all(OWNED, args![pid]).await.unwrap();
         owned.into_iter().collect()
     }
@@ -123,8 +135,8 @@ async fn assert_only_these_ran_again(db: &TestDb, in_flight: &BTreeSet<Claim>) {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -250,7 +262,7 @@ async fn without_database(db: &TestDb, outage: impl Future<Output = ()>) {
     assert_every_effect_once(db, JOBS).await;
     for process in &mut processes {
         assert!(
-            process.0.try_wait().unwrap().is_none(),
+            process.child.try_wait().unwrap().is_none(),
             "a process has ended"
         );
     }

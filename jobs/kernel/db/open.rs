@@ -128,8 +128,14 @@ fn make_private(file: &Path) {
 }
 
 async fn open_postgres(options: &Options) -> Result<Engine> {
-    let server = PgConnectOptions::from_str(&options.url)?
-        .application_name("memberd")
+    let server = PgConnectOptions::from_str(&options.url)?;
+    // A name in the URL tells several installations on one server apart.
+    let name = server
+        .get_application_name()
+        .unwrap_or("memberd")
+        .to_owned();
+    let server = server
+        .application_name(&name)
         .options([
             (
                 "statement_timeout",
