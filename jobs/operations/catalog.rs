@@ -167,12 +167,21 @@ pub(super) async fn order_catalog(
             amount,
         } => update_plan(tx, env, orderer, id, nickname.as_deref(), *amount).await,
         CatalogOrder::ArchivePlan { id } => {
-            if store::plan(tx, orderer.organization, id).await?.is_none() {
+            if locked_plan(tx, orderer, id).await?.is_none() {
                 return Ok(Err(Refusal::NoPlan(id.clone())));
             }
             one(tx, env, orderer, update_price(id, None, Some(false)), id).await
         }
     }
+}
+
+/// A plan, with its tier locked: orders on a plan stand in one row, like those on its tier.
+async fn locked_plan(tx: &mut Tx, orderer: Orderer<'_>, id: &str) -> Result<Option<store::Plan>> {
+    let plan = store::plan(tx, orderer.organization, id).await?;
+    if let Some(plan) = &plan {
+        tiers::lock_tier(tx, orderer.organization, &plan.product_id).await?;
+    }
+    Ok(plan)
 }
 
 async fn update_tier(
@@ -270,6 +279,10 @@ async fn change_prices(
         let old = store::tier_prices(tx, orderer.organization, tier, interval.as_str()).await?;
         let known = old.first().map(|price| price.currency.clone());
         let Some(currency) = prices.currency.clone().or(known) else {
+            // There is no price, and there should be none.
+            if amount == 0 {
+                continue;
+            }
             return Ok(Err(Refusal::NoCurrency));
         };
         let old: Vec<_> = old
@@ -312,7 +325,7 @@ async fn update_plan(
     nickname: Option<&str>,
     amount: Option<i64>,
 ) -> Result<std::result::Result<Placed, Refusal>> {
-    let Some(plan) = store::plan(tx, orderer.organization, id).await? else {
+    let Some(plan) = locked_plan(tx, orderer, id).await? else {
         return Ok(Err(Refusal::NoPlan(id.to_owned())));
     };
     let Some(amount) = amount.filter(|amount| plan.unit_amount != Some(*amount)) else {

@@ -102,6 +102,7 @@ pub(super) async fn order_checkout(
                 operations.push(id.clone());
                 after = Some(id);
             }
+            Open::UnderWay(id) => return Ok(Err(Refusal::CheckoutUnderWay(id))),
             Open::Gone => {}
         }
     }
@@ -166,7 +167,9 @@ enum Open {
     Same,
     /// Another one: Stripe's id.
     Other(String),
-    /// There is none: it was refused, it has closed, or Stripe has never told its id.
+    /// Another one that Stripe has not told the id of yet, so that it cannot be closed: our operation.
+    UnderWay(String),
+    /// There is none: it was refused, or it has closed.
     Gone,
 }
 
@@ -190,7 +193,7 @@ fn is_same(open: &store::Row, order: &CheckoutOrder, price: &str, now: Timestamp
         _ if closed => Open::Gone,
         _ if same => Open::Same,
         (_, Some(session)) => Open::Other(session.clone()),
-        (_, None) => Open::Gone,
+        (_, None) => Open::UnderWay(open.id.clone()),
     }
 }
 

@@ -162,7 +162,7 @@ async fn undo(tx: &mut Tx, organization: &str, operation: &Row) -> Result<()> {
 }
 
 /// Lets those go that waited for an operation; those that needed its success end with it.
-async fn follow(
+pub(super) async fn follow(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
@@ -181,7 +181,7 @@ async fn follow(
                 release(tx, env, organization, &waiting.id, &waiting.kind).await?;
                 continue;
             }
-            let why = format!("it needs the success of {id}, which failed");
+            let why = format!("it needs the success of {id}, which did not succeed");
             let end = End::failed(STEP_BEFORE_FAILED, &why);
             store::end(tx, &waiting.id, &end.ending, env.now()).await?;
             count(&waiting.kind, false);

@@ -87,6 +87,8 @@ pub enum Refusal {
     InvalidTier(String),
     /// She has a subscription to this tier.
     AlreadySubscribed(String),
+    /// Another page for her is being made by this operation.
+    CheckoutUnderWay(String),
     /// All places of this tier are taken or reserved.
     TierFull(String),
 }
@@ -123,6 +125,10 @@ impl fmt::Display for Refusal {
                     "she has a subscription to the tier {tier}: change that one"
                 )
             }
+            Self::CheckoutUnderWay(id) => write!(
+                f,
+                "her other checkout is being made by {id}: try again when that operation has ended"
+            ),
             Self::TierFull(tier) => {
                 write!(f, "all places of the tier {tier} are taken or reserved")
             }

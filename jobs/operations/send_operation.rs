@@ -5,15 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    create::release,
-    end::End,
+    end::{End, follow},
     model::Kind,
     resolve::{self, Effect},
-    store::{self, Row},
+    store::{self, Ending, Row},
 };
 use crate::kernel::{
     Context, Env, Job, JobError, JobResult, OrFail, Report, Retry, Unique,
-    db::{Error, Tx},
+    db::Error,
     ports::{Operation, StripeError},
     queue::Queue,
 };
@@ -68,13 +67,11 @@ impl Job for SendOperation {
                 Ok(report)
             }
             Err(error) => {
-                if error
-                    .discards(cx.job.attempt, cx.job.max_attempts)
-                    .is_some()
-                {
-                    // It stays unknown until a person has it sent again. What is independent of it goes on.
+                if let Some(why) = error.discards(cx.job.attempt, cx.job.max_attempts) {
+                    // It stays unknown until a person has it sent again. What needed its success is not done.
                     let mut tx = env.db.begin().await?;
-                    follow_independent(&mut tx, env, organization, &operation).await?;
+                    store::note_unknown(&mut tx, &self.id, &why.to_string(), env.now()).await?;
+                    follow(&mut tx, env, organization, &operation, &Ending::default()).await?;
                     tx.commit().await?;
                 }
                 Err(error)
@@ -178,21 +175,6 @@ async fn look(
             Ok(None)
         }
     }
-}
-
-/// Lets those go that only wanted their turn.
-async fn follow_independent(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    operation: &Row,
-) -> Result<(), Error> {
-    for waiting in store::waiting_for(tx, &operation.id).await? {
-        if !waiting.needs_success {
-            release(tx, env, organization, &waiting.id, &waiting.kind).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Sends operations without their jobs, for a caller who waits for them; answers the last of them. Where one cannot be

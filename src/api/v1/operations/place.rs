@@ -127,6 +127,7 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::InvalidTier(_) => Problem::new(Code::InvalidTier, detail),
         Refusal::AlreadySubscribed(_) => Problem::new(Code::AlreadySubscribed, detail),
         Refusal::TierFull(_) => Problem::new(Code::TierLimitReached, detail),
+        Refusal::CheckoutUnderWay(_) => Problem::new(Code::IdempotencyInProgress, detail),
         Refusal::InThePast(field) => {
             Problem::field(Code::InvalidRequest, format!("#/{field}"), detail).unprocessable()
         }
