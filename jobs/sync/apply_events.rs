@@ -78,7 +78,11 @@ async fn apply(env: &Env, organization: &str, batch: Batch) -> db::Result<Done> 
             Err(error @ (Error::Conflict(_) | Error::Other(_))) => match batch.halve() {
                 Ok((one, other)) => waiting.extend([(other, 0), (one, 0)]),
                 Err(single) => {
-                    tracing::warn!(organization, %error, "an object's events cannot be applied");
+                    let object = single.subject();
+                    tracing::warn!(
+                        organization, object, %error,
+                        "an object's events cannot be applied: they are marked as failed and can be replayed"
+                    );
                     all.add(&single.give_up(env, organization, &error.to_string()).await?);
                 }
             },

@@ -127,6 +127,11 @@ impl Batch {
         Ok((self, Self(other)))
     }
 
+    /// Type and id of its first object, for the log.
+    pub(super) fn subject(&self) -> String {
+        self.0.keys().next().map_or_else(String::new, |(kind, id)| format!("{} {id}", kind.as_str()))
+    }
+
     /// Writes on the events why nothing came of them.
     pub(super) async fn give_up(&self, env: &Env, organization: &str, why: &str) -> Result<Done> {
         let ids: Vec<&str> = self.0.values().flatten().map(|entry| entry.id.as_str()).collect();

@@ -20,6 +20,7 @@ use super::{
     code::Code,
     error::Problem,
     limits::{KEY_CACHE_MAX, KEY_CACHE_TTL, KEY_TOUCH_INTERVAL},
+    page::List,
     state::ApiState,
 };
 
@@ -38,6 +39,16 @@ pub struct Caller {
     pub organization: String,
     /// What the caller may do.
     pub scopes: Scopes,
+}
+
+impl Caller {
+    /// The list of this name, as the caller's organization sees it.
+    pub(super) fn list(&self, name: &'static str) -> List<'_> {
+        List {
+            name,
+            organization: &self.organization,
+        }
+    }
 }
 
 /// Who may use a route.

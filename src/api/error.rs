@@ -181,7 +181,7 @@ pub fn errors_markdown() -> String {
     let mut page = "# Error codes\n\n\
         Every error is an `application/problem+json` document (RFC 9457). `code` is one of this closed list; decide by \
         it, not by the text. `errors[]` names the fields. `request_id` finds the request in the log.\n\n\
-        This page is generated from `src/api/code.rs`.\n"
+        Some belong to parts that are being built and are not answered yet. This page is generated from `src/api/code/table.rs`.\n"
         .to_owned();
     for code in Code::all() {
         let _ = write!(

@@ -10,7 +10,7 @@ use memberd_jobs::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, amount, place};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, amount, place};
 
 /// A coupon, and the codes that promise it.
 #[derive(Serialize, ToSchema)]
@@ -165,10 +165,7 @@ pub(super) async fn list(
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Coupon>>> {
     let (db, organization) = (&state.env.db, &caller.organization);
-    let list = List {
-        name: "coupons",
-        organization,
-    };
+    let list = caller.list("coupons");
     let before = list.place(filters.cursor.as_ref())?;
     let rows = mirror::coupons(
         db,

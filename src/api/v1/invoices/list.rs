@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::paying::{PaymentMethod, PlanName};
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, amount, place};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, amount, place};
 
 /// An invoice, in Stripe's words. Amounts are minor units of its currency.
 #[derive(Serialize, ToSchema)]
@@ -192,10 +192,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Invoice>>> {
-    let list = List {
-        name: "invoices",
-        organization: &caller.organization,
-    };
+    let list = caller.list("invoices");
     let before = list.place(filters.cursor.as_ref())?;
     let rows = mirror::invoices(
         &state.env.db,

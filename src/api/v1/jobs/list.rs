@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::Job;
 use crate::api::{
-    Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, QueueWord, StateWord,
+    Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, QueueWord, StateWord,
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -59,10 +59,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Job>>> {
-    let list = List {
-        name: "jobs",
-        organization: &caller.organization,
-    };
+    let list = caller.list("jobs");
     let before = list.position(filters.cursor.as_ref())?;
     let filter = Filter {
         state: filters.state.map(|word| word.0),

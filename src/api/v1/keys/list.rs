@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::model::ApiKey;
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, place};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, place};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -31,10 +31,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(paging): Query<Paging>,
 ) -> Answer<Json<Page<ApiKey>>> {
-    let list = List {
-        name: "keys",
-        organization: &caller.organization,
-    };
+    let list = caller.list("keys");
     let after = list.place(paging.cursor.as_ref())?;
     let rows = access::list_keys(
         &state.env.db,

@@ -17,7 +17,7 @@ use super::{
     model::{Around, Member},
 };
 use crate::api::{
-    Answer, ApiState, BillingWord, Caller, Code, Cursor, Json, Limit, List, Page, Problem, Query,
+    Answer, ApiState, BillingWord, Caller, Code, Cursor, Json, Limit, Page, Problem, Query,
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -101,10 +101,7 @@ pub(super) async fn list(
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Member>>> {
     let (db, organization) = (&state.env.db, &caller.organization);
-    let list = List {
-        name: "members",
-        organization,
-    };
+    let list = caller.list("members");
     let before = list.position(filters.cursor.as_ref())?;
     let email = filters.email()?;
     let default = entitlements::default_tier(db, organization).await?;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Operation, model::OperationState};
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -40,10 +40,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Operation>>> {
-    let list = List {
-        name: "operations",
-        organization: &caller.organization,
-    };
+    let list = caller.list("operations");
     let before = list.position(filters.cursor.as_ref())?;
     let filter = Filter {
         state: filters.state.map(|word| word.0.as_str()),

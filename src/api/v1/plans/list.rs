@@ -8,7 +8,7 @@ use memberd_jobs::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, amount, place};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, amount, place};
 
 /// A plan: a price at which a product is sold.
 #[derive(Serialize, ToSchema)]
@@ -112,10 +112,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Plan>>> {
-    let list = List {
-        name: "plans",
-        organization: &caller.organization,
-    };
+    let list = caller.list("plans");
     let before = list.place(filters.cursor.as_ref())?;
     let rows = mirror::plans(
         &state.env.db,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::model::Purchase;
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, place};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, place};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -34,10 +34,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Purchase>>> {
-    let list = List {
-        name: "purchases",
-        organization: &caller.organization,
-    };
+    let list = caller.list("purchases");
     let before = list.place(filters.cursor.as_ref())?;
     let rows = mirror::purchases(
         &state.env.db,

@@ -8,9 +8,7 @@ use memberd_jobs::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::api::{
-    Answer, ApiState, Caller, Closed, Cursor, Json, Limit, List, Page, Query, Word, place,
-};
+use crate::api::{Answer, ApiState, Caller, Closed, Cursor, Json, Limit, Page, Query, Word, place};
 
 /// What became of a received event.
 #[derive(Clone, Copy)]
@@ -131,10 +129,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<StripeEvent>>> {
-    let list = List {
-        name: "stripe-events",
-        organization: &caller.organization,
-    };
+    let list = caller.list("stripe-events");
     let before = list.place(filters.cursor.as_ref())?;
     let filter = EventFilter {
         id: None,

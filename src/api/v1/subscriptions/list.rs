@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::model::{Items, Subscription};
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, place};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query, place};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -37,10 +37,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(filters): Query<Filters>,
 ) -> Answer<Json<Page<Subscription>>> {
-    let list = List {
-        name: "subscriptions",
-        organization: &caller.organization,
-    };
+    let list = caller.list("subscriptions");
     let before = list.place(filters.cursor.as_ref())?;
     let rows = mirror::subscriptions(
         &state.env.db,

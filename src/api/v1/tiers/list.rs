@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::model::Tier;
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -31,10 +31,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(paging): Query<Paging>,
 ) -> Answer<Json<Page<Tier>>> {
-    let list = List {
-        name: "tiers",
-        organization: &caller.organization,
-    };
+    let list = caller.list("tiers");
     let before = list.position(paging.cursor.as_ref())?;
     let rows = tiers::tiers(
         &state.env.db,
