@@ -67,7 +67,7 @@ of memberd's backend for the same case, on both databases.
 
 | | apalis-postgres | apalis-sqlite | memberd |
 |---|---|---|---|
-| kill -9 of a process with 20 running jobs, fetched 200 at a time | 160 of 1,000 finished twice | 140 of 1,000 finished twice | exactly those that ran: `two_queues_killed_in_turn_on_postgres` |
+| kill -9 of a process with 20 running jobs, fetched 200 at a time | 160 of 1,000 finished twice | 140 of 1,000 finished twice | exactly those that ran, of jobs that end together with their work: `two_queues_killed_in_turn_on_postgres` |
 | a job whose timeout has passed | `Running` for ever | `Running` for ever | tried again: `a_panic_and_a_timeout_end_that_job_alone` |
 | one row of ten that cannot be read | the worker ends, the other nine do not run | the same | that one ends: `what_cannot_be_read_or_is_unknown_harms_nobody_else` |
 | a job that fails each time | 25 attempts in 0.2 s, then dead | 25 attempts in 0.1 s, then dead | growing pauses: `a_failing_job_waits_longer_each_time_and_is_discarded_at_last` |
