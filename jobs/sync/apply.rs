@@ -59,6 +59,9 @@ pub(super) struct Write<'a> {
     pub(super) value: &'a Value,
     /// What is held so far; `None` when the object is not here.
     pub(super) before: Option<&'a Value>,
+    /// Whether what follows from it is derived also when nothing has changed. Transactions that do not see each other
+    /// can write two objects of which each misses the other; the fetch that one of them sends for sees both.
+    pub(super) afresh: bool,
 }
 
 /// Writes objects, each at most once, and what follows from them. Answers type and id of those that were not here when
@@ -180,10 +183,12 @@ async fn row(
     Ok(())
 }
 
-/// What is read of an object, unless the same was read of what was held: then nothing follows from the change.
+/// What is read of an object, unless the same was read of what was held: then nothing follows from the change, except
+/// where it is written afresh.
 pub(super) fn changed<T: PartialEq>(write: &Write<'_>, read: fn(&Value) -> Option<T>) -> Option<T> {
     let now = read(write.value)?;
-    let before = write.before.filter(|before| !model::is_deleted(before)).and_then(read);
+    let known = write.before.filter(|before| !write.afresh && !model::is_deleted(before));
+    let before = known.and_then(read);
     (before.as_ref() != Some(&now)).then_some(now)
 }
 

@@ -312,7 +312,7 @@ impl<'a> Decided<'a> {
             deleted: model::is_deleted(&carried.value),
             api_version: carried.api_version.as_deref(),
         };
-        Some(Write { truth, value: &carried.value, before: self.held })
+        Some(Write { truth, value: &carried.value, before: self.held, afresh: false })
     }
 }
 

@@ -152,7 +152,7 @@ impl FetchObject {
             deleted: model::is_deleted(&value),
             api_version: fetched.api_version.as_deref(),
         };
-        let write = Write { truth, value: &value, before: old.as_ref() };
+        let write = Write { truth, value: &value, before: old.as_ref(), afresh: true };
         let lost = apply::write(tx, env, organization, &[write]).await?;
         Ok(lost.is_empty().then_some(old.as_ref() != Some(&value)))
     }

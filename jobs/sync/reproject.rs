@@ -142,7 +142,7 @@ impl Run<'_> {
                 let as_of = Timestamp::default();
                 let truth = Truth { kind, id, raw, as_of, deleted: *deleted, api_version: None };
                 // As if nothing had been known, so that nothing counts as unchanged.
-                Write { truth, value, before: None }
+                Write { truth, value, before: None, afresh: false }
             })
             .collect();
         apply::rewrite(tx, self.env, self.organization, &writes).await

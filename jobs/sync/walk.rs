@@ -213,7 +213,7 @@ async fn apply_page(
         }
         let api_version = page.api_version.as_deref();
         let truth = Truth { kind, id, raw, as_of: page.as_of, deleted: false, api_version };
-        writes.push(Write { truth, value, before: before.map(|(_, value)| value) });
+        writes.push(Write { truth, value, before: before.map(|(_, value)| value), afresh: false });
     }
     apply::write(tx, env, organization, &writes).await?;
     let job = |id: &String| {

@@ -4,15 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{customer, event, old_event, receive, registry};
+use super::{customer, event, old_event, product, receive, registry, subscription};
 use crate::{
     both,
     kernel::{
         Env,
+        db::Tx,
         ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
     },
-    sync::{batch::{self, Batch}, receive as receive_event, store::events},
-    testing::FakeStripe,
+    sync::{
+        apply::{self, Write}, batch::{self, Batch}, receive as receive_event,
+        store::{events, objects::Truth},
+    },
+    testing::{FakeStripe, TestDb},
 };
 
 /// A Stripe that has made up its answer before an event is received and applied, but gives it afterwards.
@@ -66,6 +70,38 @@ fn named(name: &str) -> Value {
     let mut object = customer("cus_1");
     object["name"] = json!(name);
     object
+}
+
+/// Writes objects that were not here, as a walk does.
+async fn write(tx: &mut Tx, env: &Env, objects: &[&Value]) {
+    let read = |value: &&Value| {
+        let kind = ObjectType::parse(value["object"].as_str().unwrap()).unwrap();
+        (kind, value["id"].as_str().unwrap().to_owned(), value.to_string())
+    };
+    let texts: Vec<_> = objects.iter().map(read).collect();
+    let mut writes = Vec::new();
+    for ((kind, id, raw), value) in texts.iter().zip(objects) {
+        let truth = Truth { kind: *kind, id, raw, as_of: env.now(), deleted: false, api_version: None };
+        writes.push(Write { truth, value, before: None, afresh: false });
+    }
+    assert!(apply::write(tx, env, "default", &writes).await.unwrap().is_empty());
+}
+
+/// On SQLite there is one transaction at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_and_her_subscription_that_are_written_at_once_find_each_other() {
+    let db = TestDb::postgres().await;
+    let (jane, sub) = (customer("cus_1"), subscription("sub_1", "cus_1", "prod_a", "active"));
+    for object in [&product("prod_a", false), &jane, &sub] {
+        db.stripe.put(object);
+    }
+    let (mut one, mut other) = (db.db.begin().await.unwrap(), db.db.begin().await.unwrap());
+    write(&mut one, &db, &[&jane]).await;
+    write(&mut other, &db, &[&sub]).await;
+    one.commit().await.unwrap();
+    other.commit().await.unwrap();
+    db.drain(&registry()).await;
+    assert_eq!(db.count("members WHERE status = 'active'").await, 1);
 }
 
 both! {
