@@ -1,8 +1,8 @@
 //! Writing what was learnt about objects: raw rows, projections, links, members, entitlements. Many objects at once,
 //! with few statements, all in the caller's transaction.
 //!
-//! Rows are locked in one order everywhere: objects by type and id, then customers, then members. So two transactions
-//! never wait for each other.
+//! Rows are locked in one order everywhere: objects by type and id, then their columns, then members, and jobs at the
+//! end, because a job that is sent for again stays locked until the commit. So two transactions never wait for each other.
 
 use std::collections::BTreeSet;
 
@@ -212,15 +212,14 @@ async fn bury(
     Ok(())
 }
 
-/// Links customers to members and derives what those may see; customers that are not here yet are sent for.
+/// Links customers to members and derives what those may see. What is referred to and not here yet is sent for.
 async fn follow(tx: &mut Tx, env: &Env, organization: &str, touched: &Touched) -> Result<()> {
-    refer::payment_methods(tx, env, organization, &touched.methods).await?;
-    if touched.customers.is_empty() && touched.payers.is_empty() {
-        return Ok(());
+    if !touched.customers.is_empty() || !touched.payers.is_empty() {
+        let links = link::link(tx, env, organization, &touched.customers, &touched.payers).await?;
+        derive(tx, env, organization, &links).await?;
+        send_for(tx, env, organization, &links.unknown).await?;
     }
-    let links = link::link(tx, env, organization, &touched.customers, &touched.payers).await?;
-    send_for(tx, env, organization, &links.unknown).await?;
-    derive(tx, env, organization, &links).await
+    refer::payment_methods(tx, env, organization, &touched.methods).await
 }
 
 /// Sends for customers whose subscriptions came before them.

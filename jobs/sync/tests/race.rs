@@ -1,6 +1,6 @@
 //! What is learnt of an object while Stripe is asked about it.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, time::{Duration, Instant}};
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,13 @@ use crate::{
     both,
     kernel::{
         Env,
-        db::Tx,
+        db::{Sql, Tx},
+        outbox::{self, NewJob},
         ports::{Done, Fetched, Later, Listing, ObjectType, Operation, Page, Stripe, StripeError},
     },
+    members,
     sync::{
-        apply::{self, Write}, batch::{self, Batch}, receive as receive_event,
+        FetchObject, apply::{self, Write}, batch::{self, Batch}, receive as receive_event,
         store::{events, objects::Truth},
     },
     testing::{FakeStripe, TestDb},
@@ -87,6 +89,11 @@ async fn write(tx: &mut Tx, env: &Env, objects: &[&Value]) {
     assert!(apply::write(tx, env, "default", &writes).await.unwrap().is_empty());
 }
 
+fn fetch(id: &str) -> NewJob {
+    let job = FetchObject { object_type: "customer".to_owned(), id: id.to_owned() };
+    NewJob::of("default", &job).unwrap()
+}
+
 /// On SQLite there is one transaction at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_and_her_subscription_that_are_written_at_once_find_each_other() {
@@ -102,6 +109,38 @@ async fn a_customer_and_her_subscription_that_are_written_at_once_find_each_othe
     other.commit().await.unwrap();
     db.drain(&registry()).await;
     assert_eq!(db.count("members WHERE status = 'active'").await, 1);
+}
+
+/// How long a test waits for another connection to wait.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A fetch that waits is locked until the commit by whoever sends for it once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_member_holds_no_job_that_her_holder_wants() {
+    let db = TestDb::postgres().await;
+    receive(&db, &event("evt_1", "customer.created", &customer("cus_1"))).await;
+    db.drain(&registry()).await;
+    db.enqueue(fetch("cus_2")).await;
+    let member: Vec<(String,)> = db.rows(Sql::both("SELECT id FROM members"), &[]).await;
+    let mut holder = db.db.begin().await.unwrap();
+    members::store::lock_many(&mut holder, "default", &[&member[0].0]).await.unwrap();
+    let waiting = async {
+        let mut tx = db.db.begin().await.unwrap();
+        let of = |customer: &str| subscription(&format!("sub_of_{customer}"), customer, "prod_a", "active");
+        write(&mut tx, &db, &[&of("cus_1"), &of("cus_2")]).await;
+        tx.commit().await.unwrap();
+    };
+    let holding = async {
+        let deadline = Instant::now() + PATIENCE;
+        let waits = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while db.count(waits).await == 0 {
+            assert!(Instant::now() < deadline, "nobody waits for the member");
+        }
+        outbox::enqueue(&mut holder, &db, fetch("cus_2")).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    tokio::join!(waiting, holding);
+    assert_eq!(db.count("subscriptions").await, 2);
 }
 
 both! {
