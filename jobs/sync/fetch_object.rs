@@ -27,7 +27,7 @@ use crate::kernel::{
 /// again after this. By then the second is over that both could be of.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// An object that was announced and is not there yet may come for this long: Stripe's parts hear of it one by one.
+/// An object of which Stripe has told may be unknown to a part of Stripe for this long: they hear of it one by one.
 const ANNOUNCED: Duration = Duration::from_mins(1);
 
 /// Fetches an object from Stripe and brings the mirror up to it.
@@ -65,7 +65,7 @@ impl Job for FetchObject {
         let announced =
             events::new_of_object(&cx.env.db, organization, kind.as_str(), &self.id).await?;
         let ids: Vec<&str> = announced.iter().map(|(id, ..)| id.as_str()).collect();
-        let result = self.fetch(cx, kind, &ids, announced_lately(&announced)).await;
+        let result = self.fetch(cx, kind, &announced).await;
         if let Err(error) = &result
             && let Some(why) = error.discards(cx.job.attempt, cx.job.max_attempts)
         {
@@ -79,10 +79,18 @@ impl Job for FetchObject {
     }
 }
 
-/// When the latest of the events was made, unless it says that the object is gone.
-fn announced_lately(events: &[(String, String, Timestamp)]) -> Option<Timestamp> {
-    let (_, kind, at) = events.iter().max_by_key(|(_, kind, at)| (*at, Change::of(kind)))?;
-    (Change::of(kind) != Change::Deleted).then_some(*at)
+/// Id, type and time of an event that waits.
+type Announced = (String, String, Timestamp);
+
+/// When Stripe last told that the object is there: by an event that waits, or by what is held. `None` when the latest
+/// of the events says that it is gone.
+fn alive_at(events: &[Announced], held: Option<&Object>) -> Option<Timestamp> {
+    let latest = events.iter().max_by_key(|(_, kind, at)| (*at, Change::of(kind)));
+    if latest.is_some_and(|(_, kind, _)| Change::of(kind) == Change::Deleted) {
+        return None;
+    }
+    let held = held.filter(|held| !held.deleted).map(|held| held.as_of);
+    latest.map(|(_, _, at)| *at).max(held)
 }
 
 impl FetchObject {
@@ -91,8 +99,7 @@ impl FetchObject {
         &self,
         cx: &Context,
         kind: ObjectType,
-        announced: &[&str],
-        latest: Option<Timestamp>,
+        announced: &[Announced],
     ) -> JobResult {
         let (env, organization) = (&cx.env, cx.organization());
         let stripe = apply::stripe_of(env, organization);
@@ -100,17 +107,17 @@ impl FetchObject {
         let before = objects::get(&env.db, &scope, kind, &self.id).await?;
         let mut fetched = env.stripe.retrieve(organization, kind, &self.id).await?;
         fetched.raw = fetched.raw.map(|raw| model::kept_text(kind, &raw).into_owned());
-        if fetched.raw.is_none()
-            && latest.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of)
-        {
-            let why = anyhow!("stripe has announced the {} but does not know it yet", kind.as_str());
+        let alive = alive_at(announced, before.as_ref());
+        if fetched.raw.is_none() && alive.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of) {
+            let why = anyhow!("stripe told of the {} a moment ago but does not know it now", kind.as_str());
             return Err(JobError::Retry(why));
         }
         let mut tx = env.db.begin().await?;
         let Some(newer) = self.apply(cx, &mut tx, kind, before, &fetched).await? else {
             return Err(JobError::Snooze(ASK_AGAIN));
         };
-        events::mark(&mut tx, organization, announced, None, env.now()).await?;
+        let ids: Vec<&str> = announced.iter().map(|(id, ..)| id.as_str()).collect();
+        events::mark(&mut tx, organization, &ids, None, env.now()).await?;
         let report = Report::none().with("newer", newer).with("events", announced.len());
         cx.complete_in(&mut tx, &report).await?;
         tx.commit().await?;

@@ -177,4 +177,30 @@ both! {
         db.drain(&registry()).await;
         assert_eq!(db.count("customers WHERE NOT deleted").await, 1);
     }
+
+    async fn an_object_that_was_just_here_may_be_unknown_for_a_while(db: TestDb) {
+        let mut fresh = event("evt_1", "customer.created", &customer("cus_1"));
+        fresh["created"] = json!(db.now().seconds());
+        receive(&db, &fresh).await;
+        db.drain(&registry()).await;
+        db.enqueue(fetch("cus_1")).await;
+        let drained = db.drain_allowing_failures(&registry()).await;
+        assert_eq!((drained.retried, db.count("customers WHERE NOT deleted").await), (1, 1), "{drained:?}");
+        // Still unknown after a minute, it is gone.
+        db.advance(Duration::from_mins(2));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE deleted").await, 1);
+    }
+
+    async fn an_object_that_was_said_to_be_deleted_is_not_waited_for(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.drain(&registry()).await;
+        db.stripe.remove(ObjectType::Customer, "cus_1");
+        let mut gone = old_event("evt_2", "customer.deleted", &customer("cus_1"));
+        gone["created"] = json!(db.now().seconds());
+        receive(&db, &gone).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers WHERE deleted").await, 1);
+    }
 }
