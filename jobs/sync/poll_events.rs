@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Arrived, ReceiveError, Received, Source,
+    ApplyEvents, Arrived, ReceiveError, Received, Source,
     receive::store,
     store::{
         cursors::{self, Cursor},
@@ -13,7 +13,10 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique, ports::Listing, queue::Queue,
+    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique,
+    outbox::{self, NewJob},
+    ports::Listing,
+    queue::Queue,
 };
 
 /// Each poll looks this far behind the last one: events become visible late and out of order.
@@ -84,7 +87,12 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
             break;
         }
     }
+    let unread = events::any_unread(&env.db, organization).await?;
     let mut tx = env.db.begin().await?;
+    if unread {
+        // Also those whose job was cancelled or given up, which would stay unread until another event comes.
+        outbox::enqueue(&mut tx, env, NewJob::of(organization, &ApplyEvents {})?).await?;
+    }
     let cursor = Cursor {
         stream: "events".to_owned(),
         cursor: reached.map(|at| at.0.to_string()),

@@ -265,6 +265,21 @@ both! {
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
     }
 
+    async fn a_poll_has_those_events_read_whose_job_is_gone(db: TestDb) {
+        let mut came = event("evt_1", "customer.created", &customer("cus_1"));
+        came["created"] = json!(db.now().seconds());
+        receive(&db, &came).await;
+        db.stripe.put_event(&came);
+        db.execute(Sql::both("DELETE FROM jobs WHERE kind = 'sync.apply_events'"), &[]).await;
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+        let polls = db.count("jobs_done WHERE kind = 'sync.apply_events'").await;
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("jobs_done WHERE kind = 'sync.apply_events'").await, polls, "nothing is left to read");
+    }
+
     async fn a_poll_brings_the_webhook_that_never_came(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
