@@ -3,17 +3,19 @@
 //! A transaction costs a flush to disk and, with its job, a lock that the next one must wait for. Alone, each webhook
 //! would pay both; so a crowd pays them once. Nobody is answered before the commit.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt as _;
 use memberd_jobs::{
     kernel::{Env, db, limits::BUSY_RETRIES_MAX},
     sync::{self, Arrived, Received},
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::error;
 
 /// Transactions under way at once: while one is made durable, the next is filled.
-const SEATS: usize = 2;
+pub(super) const SEATS: usize = 2;
 
 /// Events of one transaction.
 const EVENTS_MAX: usize = 128;
@@ -41,7 +43,7 @@ impl Intake {
         let receiver = Arc::new(Mutex::new(receiver));
         let tasks = TaskTracker::new();
         for _ in 0..SEATS {
-            tasks.spawn(sit(env.clone(), Arc::clone(&receiver)));
+            tasks.spawn(keep(env.clone(), Arc::clone(&receiver)));
         }
         Self(sender)
     }
@@ -58,6 +60,20 @@ impl Intake {
             .await
             .map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// Keeps a seat taken: one that panics, by an event that nobody thought of, must not end the storing of all others. Who
+/// waited for it is told that nothing was stored, and Stripe sends the event again.
+async fn keep(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
+    loop {
+        let seat = AssertUnwindSafe(sit(env.clone(), Arc::clone(&receiver)));
+        if seat.catch_unwind().await.is_ok() {
+            return;
+        }
+        error!(
+            "storing webhooks panicked: whoever waited hears that nothing was stored, the others go on"
+        );
     }
 }
 

@@ -2,16 +2,51 @@
 
 mod world;
 
+use std::sync::atomic::AtomicUsize;
+
 use axum::http::Request;
 use futures::stream;
-use memberd_jobs::{both, kernel::db::Sql, testing::Engine};
+use memberd_jobs::{
+    both,
+    kernel::{Clock, db::Sql},
+    testing::Engine,
+};
 use tower::ServiceExt as _;
 use world::{LIMIT, Lock, NOW, SECRET, World, customer, event, sign};
 
-use super::*;
+use super::{intake::SEATS, *};
 use crate::testing::Log;
 
+/// Panics as often as it was told to.
+#[derive(Debug)]
+struct Faltering(AtomicUsize);
+
+impl Clock for Faltering {
+    fn now(&self) -> Timestamp {
+        let less = |left: usize| left.checked_sub(1);
+        let left = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        assert!(left.is_err(), "the clock has no time to tell");
+        NOW
+    }
+}
+
 both! {
+async fn a_panic_takes_no_seat_away(db: TestDb) {
+    let panics = 2 * SEATS;
+    let clock = Arc::new(Faltering(AtomicUsize::new(panics)));
+    let env = Env { clock, ..db.env.clone() };
+    let intake = Intake::new(&env);
+    let arrived = Arrived::read(&env, "default", Source::Webhook, &customer("evt_1")).unwrap();
+    for _ in 0..panics {
+        let refused = intake.store(arrived.clone()).await;
+        assert!(matches!(refused, Err(db::Error::Unavailable(_))), "{refused:?}");
+    }
+    assert!(intake.store(arrived).await.is_ok());
+    assert_eq!(db.count("stripe_events").await, 1);
+}
+
 async fn a_good_webhook_is_stored_once_however_often_it_comes(db: TestDb) {
     let world = World::new(db).await;
     world.good(&customer("evt_1")).await.accepted("new");
