@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     batch::{self, Batch, Done},
-    store::events,
+    store::events::{self, Unread},
 };
 use crate::kernel::{
     Context, Env, Job, JobError, JobResult, Report, Unique,
@@ -19,6 +19,9 @@ const EVENTS_MAX: i64 = 512;
 
 /// Bytes of the events of one transaction. They are in memory several times while they are read.
 const BYTES_MAX: i64 = 8 * 1024 * 1024;
+
+/// Why nothing came of an event of a type that only a newer memberd knows.
+const NOT_MIRRORED: &str = "this version does not mirror objects of this type: replay the event after the upgrade";
 
 /// A run that was told to stop goes on after this.
 const RESUME_PAUSE: Duration = Duration::from_secs(1);
@@ -51,6 +54,9 @@ impl Job for ApplyEvents {
             if unread.is_empty() {
                 break;
             }
+            let (unread, unknown): (Vec<_>, Vec<_>) =
+                unread.into_iter().partition(|event| batch::key(event).is_some());
+            all.add(&leave(env, organization, &unknown).await?);
             all.add(&apply(env, organization, Batch::read(env, &unread)).await?);
         }
         metrics::counter!("memberd_sync_events_applied_total", "by" => "snapshot").increment(all.settled);
@@ -61,6 +67,19 @@ impl Job for ApplyEvents {
             .with("fetches", all.fetches)
             .with("failed", all.failed))
     }
+}
+
+/// Ends events of types that this memberd does not know: a newer one has stored them, and unread they would come first
+/// in every batch.
+async fn leave(env: &Env, organization: &str, unknown: &[Unread]) -> db::Result<Done> {
+    let ids: Vec<&str> = unknown.iter().map(|event| event.id.as_str()).collect();
+    if !ids.is_empty() {
+        tracing::warn!(organization, events = ids.len(), "{NOT_MIRRORED}");
+        let mut tx = env.db.begin().await?;
+        events::mark(&mut tx, organization, &ids, Some(NOT_MIRRORED), env.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(Done { failed: u64::try_from(ids.len()).unwrap_or(u64::MAX), ..Done::default() })
 }
 
 /// Applies a batch. One that the database does not take is halved until the object is found that is to blame; the

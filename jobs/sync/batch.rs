@@ -96,7 +96,7 @@ struct Data<'a> {
 }
 
 impl Batch {
-    /// Reads the events' texts. An event about nothing that is mirrored is left out; there is none that is unread.
+    /// Reads the events' texts. An event about nothing that is mirrored is left out.
     pub(super) fn read(env: &Env, unread: &[Unread]) -> Self {
         let mut all = Self::default();
         for event in unread {
@@ -142,7 +142,8 @@ impl Batch {
     }
 }
 
-fn key(event: &Unread) -> Option<(ObjectType, &str)> {
+/// The object that an event is about, if objects of its type are mirrored.
+pub(super) fn key(event: &Unread) -> Option<(ObjectType, &str)> {
     Some((ObjectType::parse(event.object_type.as_deref()?)?, event.object_id.as_deref()?))
 }
 

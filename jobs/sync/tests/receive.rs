@@ -1,6 +1,9 @@
 //! From a webhook to an entitlement.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{
     customer, event, invoice, members, old_event, price, product, receive, registry, subscription,
@@ -163,6 +166,25 @@ both! {
         assert_eq!(db.count("stripe_events").await, 0);
     }
 
+    async fn an_event_of_a_type_that_only_a_newer_memberd_knows_holds_up_no_other(db: TestDb) {
+        for (id, of) in [("evt_1", "cus_1"), ("evt_2", "cus_2")] {
+            receive(&db, &event(id, "customer.created", &customer(of))).await;
+        }
+        let newer = Sql::both("UPDATE stripe_events SET object_type = 'moon' WHERE id = 'evt_1'");
+        db.execute(newer, &[]).await;
+        let registry = registry();
+        timeout(Duration::from_secs(20), db.drain(&registry)).await.expect("it reads the same events for ever");
+        assert_eq!(db.count("stripe_events WHERE state = 'failed' AND error LIKE '%after the upgrade'").await, 1);
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+        // The newer memberd knows it.
+        let known = Sql::both("UPDATE stripe_events SET object_type = 'customer' WHERE id = 'evt_1'");
+        db.execute(known, &[]).await;
+        db.stripe.put(&customer("cus_1"));
+        assert!(replay(&db.env, "default", "evt_1").await.unwrap().is_some());
+        db.drain(&registry).await;
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 2);
+    }
+
     async fn a_refusal_by_stripe_is_written_on_the_event(db: TestDb) {
         receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;
         db.stripe.fail_next(StripeError::Refused {
@@ -189,7 +211,7 @@ both! {
             assert_eq!(db.count("stripe_events WHERE state = 'new'").await, 1);
             db.stripe.fail_next(StripeError::Unavailable("connection refused".to_owned()));
             discarded = db.drain_allowing_failures(&registry()).await.discarded;
-            db.advance(std::time::Duration::from_hours(8));
+            db.advance(Duration::from_hours(8));
         }
         assert_eq!(db.count("stripe_events WHERE state = 'failed' AND error LIKE '%refused%'").await, 1);
     }
@@ -205,13 +227,13 @@ both! {
         db.stripe.put(&customer("cus_1"));
         receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;
         db.stripe.fail_next(StripeError::Unavailable("503".to_owned()));
-        db.stripe.fail_next(StripeError::RateLimited(std::time::Duration::from_secs(2)));
+        db.stripe.fail_next(StripeError::RateLimited(Duration::from_secs(2)));
         let first = db.drain_allowing_failures(&registry()).await;
         assert_eq!((first.retried, first.completed), (1, 1), "the event was read, the object not fetched");
-        db.advance(std::time::Duration::from_mins(1));
+        db.advance(Duration::from_mins(1));
         let second = db.drain_allowing_failures(&registry()).await;
         assert_eq!((second.snoozed, second.completed), (1, 0));
-        db.advance(std::time::Duration::from_mins(1));
+        db.advance(Duration::from_mins(1));
         assert_eq!(db.drain(&registry()).await.completed, 1);
         assert_eq!(db.count("members").await, 1);
     }
@@ -226,7 +248,7 @@ both! {
         assert_eq!(db.count("customers WHERE deleted").await, 1);
         // Even if Stripe answered with the old object once more.
         db.stripe.put(&customer("cus_1"));
-        db.advance(std::time::Duration::from_mins(1));
+        db.advance(Duration::from_mins(1));
         receive(&db, &event("evt_3", "customer.updated", &customer("cus_1"))).await;
         db.drain(&registry()).await;
         assert_eq!(db.count("stripe_objects WHERE deleted").await, 1);
@@ -262,7 +284,7 @@ both! {
         db.execute(
             Sql::both("UPDATE tiers SET benefits = '[\"Ours\"]', edited_at = 1 WHERE id = 'prod_a'"), &[],
         ).await;
-        db.advance(std::time::Duration::from_mins(1));
+        db.advance(Duration::from_mins(1));
         receive(&db, &event("evt_again", "product.updated", &product("prod_a", false))).await;
         db.drain(&registry()).await;
         let tier: Vec<(String, bool)> =
