@@ -30,6 +30,8 @@ on_both! {
         let there = world.stripe("GET", &format!("/v1/prices/{monthly}"), "").await;
         assert_eq!((&there["unit_amount"], &there["recurring"]["interval"]), (&json!(2499), &json!("month")));
 
+        // A dearer price takes the currency of the one before, which must be here.
+        world.settled().await;
         let path = format!("/v1/tiers/{product}");
         let dearer = json!({"name": "VIP+", "price_monthly": 2999});
         let changed = daemon.write(Method::PATCH, &path, &dearer, "dearer").await.ok();
