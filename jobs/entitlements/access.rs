@@ -1,29 +1,53 @@
-//! Whether a member may use something, and why. Pure.
+//! Whether a member may use something, why, and until when that is sure. Pure.
 
-use super::store::EntitlementRow;
+use super::{model::Source, store::EntitlementRow};
 use crate::kernel::Timestamp;
 
 /// Why a member may or may not use something. Callers decide by these words, so they never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// Allowed: there is an entitlement without an end.
+    /// Allowed: a subscription is paid, and no end is planned.
     Entitled,
-    /// Allowed until a cancellation takes effect.
+    /// Allowed: on trial.
+    Trialing,
+    /// Allowed until a planned end.
     Ending,
     /// Allowed for the grace after a failed payment.
     Grace,
+    /// Allowed although collection is paused or the first payment pending: the policy says so.
+    Tolerated,
+    /// Allowed: free access was granted.
+    Complimentary,
+    /// Allowed: somebody gave it to her.
+    Gift,
+    /// Allowed: a subscription that is over was prolonged.
+    Extended,
     /// Not allowed: it has not begun.
     NotStarted,
+    /// Not allowed: the first payment is pending.
+    Incomplete,
+    /// Not allowed: the first payment never came.
+    IncompleteExpired,
+    /// Not allowed: the trial is over, and nothing has followed.
+    TrialEnded,
     /// Not allowed: the subscription was cancelled.
     Canceled,
     /// Not allowed: the grace after a failed payment is over.
     PastDue,
-    /// Not allowed: invoices are unpaid.
+    /// Not allowed: invoices are unpaid, and Stripe tries no more.
     Unpaid,
-    /// Not allowed: the subscription is paused.
+    /// Not allowed: the subscription, or its collection, is paused.
     Paused,
     /// Not allowed: it ended for another reason.
     Expired,
+    /// Not allowed: what was granted is over.
+    GrantEnded,
+    /// Not allowed: what was granted was taken back.
+    GrantRevoked,
+    /// Not allowed: Stripe's status is a word that memberd does not know.
+    UnknownStatus,
+    /// Not allowed: what she has is for other products.
+    OtherProduct,
     /// Not allowed: there never was an entitlement.
     NoEntitlement,
     /// Not allowed: the member is deleted.
@@ -32,16 +56,28 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons; the ones that allow come first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 23] = [
         Self::Entitled,
+        Self::Trialing,
         Self::Ending,
         Self::Grace,
+        Self::Tolerated,
+        Self::Complimentary,
+        Self::Gift,
+        Self::Extended,
         Self::NotStarted,
+        Self::Incomplete,
+        Self::IncompleteExpired,
+        Self::TrialEnded,
         Self::Canceled,
         Self::PastDue,
         Self::Unpaid,
         Self::Paused,
         Self::Expired,
+        Self::GrantEnded,
+        Self::GrantRevoked,
+        Self::UnknownStatus,
+        Self::OtherProduct,
         Self::NoEntitlement,
         Self::MemberDeleted,
     ];
@@ -50,22 +86,63 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Entitled => "entitled",
+            Self::Trialing => "trialing",
             Self::Ending => "ending",
             Self::Grace => "grace",
+            Self::Tolerated => "tolerated",
+            Self::Complimentary => "complimentary",
+            Self::Gift => "gift",
+            Self::Extended => "extended",
             Self::NotStarted => "not_started",
+            Self::Incomplete => "incomplete",
+            Self::IncompleteExpired => "incomplete_expired",
+            Self::TrialEnded => "trial_ended",
             Self::Canceled => "canceled",
             Self::PastDue => "past_due",
             Self::Unpaid => "unpaid",
             Self::Paused => "paused",
             Self::Expired => "expired",
+            Self::GrantEnded => "grant_ended",
+            Self::GrantRevoked => "grant_revoked",
+            Self::UnknownStatus => "unknown_status",
+            Self::OtherProduct => "other_product",
             Self::NoEntitlement => "no_entitlement",
             Self::MemberDeleted => "member_deleted",
         }
     }
 
+    /// What it says, for people.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Entitled => "a subscription is paid, and no end is planned",
+            Self::Trialing => "she is on trial",
+            Self::Ending => "access has a planned end",
+            Self::Grace => "a payment failed, and its grace is not over",
+            Self::Tolerated => "collection is paused or a payment pending, and the policy allows access",
+            Self::Complimentary => "free access was granted",
+            Self::Gift => "somebody gave it to her",
+            Self::Extended => "a subscription that is over was prolonged",
+            Self::NotStarted => "it has not begun",
+            Self::Incomplete => "the first payment is pending",
+            Self::IncompleteExpired => "the first payment never came",
+            Self::TrialEnded => "the trial is over, and nothing has followed",
+            Self::Canceled => "the subscription was cancelled",
+            Self::PastDue => "a payment failed, and its grace is over",
+            Self::Unpaid => "invoices are unpaid, and Stripe tries no more",
+            Self::Paused => "the subscription, or its collection, is paused",
+            Self::Expired => "access is over",
+            Self::GrantEnded => "what was granted is over",
+            Self::GrantRevoked => "what was granted was taken back",
+            Self::UnknownStatus => "Stripe's status is a word that memberd does not know",
+            Self::OtherProduct => "what she has is for other products",
+            Self::NoEntitlement => "she never had a subscription or a grant",
+            Self::MemberDeleted => "the member is deleted",
+        }
+    }
+
     /// Whether it is a reason to allow.
-    pub const fn allows(self) -> bool {
-        matches!(self, Self::Entitled | Self::Ending | Self::Grace)
+    pub fn allows(self) -> bool {
+        self < Self::NotStarted
     }
 }
 
@@ -78,6 +155,8 @@ pub struct Access {
     pub reasons: Vec<Reason>,
     /// The entitlements that decided: those that allow, or all that could have.
     pub rows: Vec<EntitlementRow>,
+    /// The next moment at which `allowed` changes, as far as is known; `None`: at none.
+    pub next_change_at: Option<Timestamp>,
 }
 
 /// Decides over a member's entitlements at `now`; with a product only that product's count.
@@ -88,99 +167,81 @@ pub fn access(
     now: Timestamp,
 ) -> Access {
     if deleted {
-        return Access { allowed: false, reasons: vec![Reason::MemberDeleted], rows: Vec::new() };
+        return Access {
+            allowed: false,
+            reasons: vec![Reason::MemberDeleted],
+            rows: Vec::new(),
+            next_change_at: None,
+        };
     }
+    let others = entitlements.iter().any(|row| row.is_active(now));
     let mut rows: Vec<_> = entitlements
         .into_iter()
         .filter(|row| product.is_none_or(|product| row.product_id == product))
         .collect();
-    let allowed = rows.iter().any(|row| row.is_active(now));
+    let allowed = allows(&rows, now);
+    let next_change_at = next_change(&rows, allowed, now);
     if allowed {
         rows.retain(|row| row.is_active(now));
     }
     let mut reasons: Vec<_> = rows.iter().map(|row| reason(row, now)).collect();
+    if reasons.is_empty() {
+        reasons.push(if others { Reason::OtherProduct } else { Reason::NoEntitlement });
+    }
     reasons.sort_unstable();
     reasons.dedup();
-    if reasons.is_empty() {
-        reasons.push(Reason::NoEntitlement);
-    }
-    Access { allowed, reasons, rows }
+    Access { allowed, reasons, rows, next_change_at }
+}
+
+fn allows(rows: &[EntitlementRow], at: Timestamp) -> bool {
+    rows.iter().any(|row| row.is_active(at))
+}
+
+/// The first edge after `now` at which the answer is another one.
+fn next_change(rows: &[EntitlementRow], allowed: bool, now: Timestamp) -> Option<Timestamp> {
+    let edges = rows.iter().flat_map(|row| row.spans().edges(row.source()));
+    let mut ahead: Vec<_> = edges.filter(|edge| *edge > now).collect();
+    ahead.sort_unstable();
+    ahead.into_iter().find(|edge| allows(rows, *edge) != allowed)
 }
 
 fn reason(row: &EntitlementRow, now: Timestamp) -> Reason {
-    let note = row.note.as_deref();
-    if row.is_active(now) {
-        return match note {
-            Some("past_due") => Reason::Grace,
-            Some("cancels") => Reason::Ending,
-            _ => Reason::Entitled,
-        };
+    if row.is_active(now) { why_allowed(row, now) } else { why_not(row, now) }
+}
+
+fn why_allowed(row: &EntitlementRow, now: Timestamp) -> Reason {
+    if row.resumes_at.is_some_and(|from| from <= now) {
+        return if row.resumed_until.is_some() { Reason::Ending } else { Reason::Entitled };
     }
-    if now < row.started_at {
-        return Reason::NotStarted;
-    }
-    match note {
-        Some("cancels" | "canceled") => Reason::Canceled,
-        Some("past_due") => Reason::PastDue,
-        Some("unpaid") => Reason::Unpaid,
-        Some("paused" | "collection_paused") => Reason::Paused,
-        _ => Reason::Expired,
+    match (row.source(), row.note.as_deref()) {
+        (Source::Complimentary, _) => Reason::Complimentary,
+        (Source::Gift, _) => Reason::Gift,
+        (Source::Extension, _) => Reason::Extended,
+        (_, Some("past_due" | "unpaid")) => Reason::Grace,
+        (_, Some("paused" | "collection_paused" | "incomplete" | "incomplete_expired")) => {
+            Reason::Tolerated
+        }
+        (_, Some("trial")) => Reason::Trialing,
+        (_, Some("cancels" | "canceled")) => Reason::Ending,
+        _ => Reason::Entitled,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(100);
-
-    fn row(product: &str, from: i64, until: Option<i64>, note: Option<&str>) -> EntitlementRow {
-        EntitlementRow {
-            id: "ent_1".to_owned(),
-            member_id: "mem_1".to_owned(),
-            product_id: product.to_owned(),
-            product_name: None,
-            source_kind: "subscription".to_owned(),
-            source_id: "sub_1".to_owned(),
-            started_at: Timestamp(from),
-            ended_at: until.map(Timestamp),
-            note: note.map(str::to_owned),
-            created_at: NOW,
-            updated_at: NOW,
-        }
+fn why_not(row: &EntitlementRow, now: Timestamp) -> Reason {
+    if row.spans().is_ahead(row.source(), now) {
+        return Reason::NotStarted;
     }
-
-    #[test]
-    fn each_row_gives_its_reason() {
-        for (from, until, note, expected) in [
-            (0, None, None, Reason::Entitled),
-            (0, Some(101), Some("cancels"), Reason::Ending),
-            (0, Some(101), Some("past_due"), Reason::Grace),
-            (101, None, None, Reason::NotStarted),
-            (0, Some(100), Some("cancels"), Reason::Canceled),
-            (0, Some(50), Some("canceled"), Reason::Canceled),
-            (0, Some(50), Some("past_due"), Reason::PastDue),
-            (0, Some(50), Some("unpaid"), Reason::Unpaid),
-            (0, Some(50), Some("collection_paused"), Reason::Paused),
-            (0, Some(50), None, Reason::Expired),
-        ] {
-            let access = access(vec![row("a", from, until, note)], Some("a"), false, NOW);
-            assert_eq!(access.reasons, [expected]);
-            assert_eq!(access.allowed, expected.allows());
-            assert_eq!(access.rows.len(), 1);
-        }
-    }
-
-    #[test]
-    fn what_allows_outweighs_what_does_not() {
-        let rows = vec![row("a", 0, Some(50), Some("canceled")), row("a", 60, None, None)];
-        let both = access(rows.clone(), Some("a"), false, NOW);
-        assert!(both.allowed);
-        assert_eq!((both.reasons, both.rows.len()), (vec![Reason::Entitled], 1));
-        let other = access(rows.clone(), Some("b"), false, NOW);
-        assert_eq!((other.allowed, other.reasons), (false, vec![Reason::NoEntitlement]));
-        assert!(access(rows.clone(), None, false, NOW).allowed);
-        let deleted = access(rows, Some("a"), true, NOW);
-        assert_eq!((deleted.allowed, deleted.reasons), (false, vec![Reason::MemberDeleted]));
+    match (row.source(), row.note.as_deref()) {
+        (Source::Subscription, Some("cancels" | "canceled")) => Reason::Canceled,
+        (Source::Subscription, Some("past_due")) => Reason::PastDue,
+        (Source::Subscription, Some("unpaid")) => Reason::Unpaid,
+        (Source::Subscription, Some("paused" | "collection_paused")) => Reason::Paused,
+        (Source::Subscription, Some("trial")) => Reason::TrialEnded,
+        (Source::Subscription, Some("incomplete")) => Reason::Incomplete,
+        (Source::Subscription, Some("incomplete_expired")) => Reason::IncompleteExpired,
+        (Source::Subscription, Some("unknown_status")) => Reason::UnknownStatus,
+        (Source::Subscription, _) => Reason::Expired,
+        (_, Some("revoked")) => Reason::GrantRevoked,
+        _ => Reason::GrantEnded,
     }
 }

@@ -1,72 +1,86 @@
-//! What a member may see, and which tier she is in: derived from her subscriptions, never stored by hand.
+//! What a member may see, and which tier she is in: derived from her subscriptions and grants, never stored by hand.
 //!
-//! The entitlements of a member are a pure function of the present state of her subscriptions ([`model::wanted`]),
-//! and their ends are Stripe's own times. So it does not matter in which order, how often or how late that state
-//! arrived: the same subscriptions give the same rows.
+//! **Facts.** Her subscriptions, as the mirror has them, and her grants ([`grants`]), which are ours.
+//!
+//! **Entitlements** are a pure function of the facts and the policy ([`policy`]): which product, from when, until when.
+//! They do not depend on the time, so it does not matter in which order, how often or how late the facts arrived.
+//!
+//! **Access** at a moment is a function of the entitlements and that moment ([`access`]). It needs no timer, so it is
+//! right to the millisecond, also after a downtime.
+//!
+//! **State** (status, tier, products; [`state`]) is access written down, so that lists can be filtered by it and
+//! changes be told to the outside. It is settled whenever a fact changes ([`derive`]) and whenever time changes it
+//! ([`ApplyChanges`]); each time the state before is compared with the state after, in one transaction.
 
 pub mod access;
+mod apply_changes;
 pub mod model;
+pub mod policy;
+mod settle;
+pub mod state;
+#[macro_use]
 pub mod store;
 
 #[cfg(test)]
 mod tests;
 
+pub use apply_changes::ApplyChanges;
 pub use model::{ItemFacts, ProductFacts, SubscriptionFacts};
-
-use serde_json::json;
+pub use settle::CLOCK_STEP_MAX;
 
 use crate::{
     kernel::{
-        Data, Env, Family,
+        CatchUp, Data, Env, Family, JobDef, Schedule,
         db::{Result, Tx},
-        events::{Event, emit},
+        policy::AccessPolicy,
     },
-    members::{self, BillingStatus},
+    members::store::Billing,
 };
 
 /// This family.
 pub const FAMILY: Family = Family {
     name: "entitlements",
-    jobs: &[],
-    schedules: &[],
-    data: &[Data::Delete("entitlements")],
+    jobs: &[JobDef::of::<ApplyChanges>()],
+    schedules: &[Schedule {
+        name: "entitlements.apply_changes",
+        kind: "entitlements.apply_changes",
+        args: "{}",
+        cron: "0 * * * * *",
+        timezone: "UTC",
+        catch_up: CatchUp::One,
+    }],
+    data: &[Data::Delete("entitlements"), Data::Delete("grants")],
 };
 
-/// Brings a member's entitlements, tier and billing status up to date with `subscriptions`, all of hers.
-/// The caller holds the lock on her row. Answers whether anything changed.
+/// The rules of this binary. It grows when the same policy would give other entitlements than before.
+const RULES: u32 = 1;
+
+/// The policy as a text that differs when its entitlements may.
+pub fn policy_text(policy: &AccessPolicy) -> String {
+    format!("rules {RULES}: {policy:?}")
+}
+
+/// Brings entitlements, tiers and billing statuses up to date with the subscriptions of members, all of theirs. The
+/// caller holds the locks on their rows.
 pub async fn derive(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    member: &str,
-    before: &members::store::Billing,
-    subscriptions: &[SubscriptionFacts],
-) -> Result<bool> {
-    let now = env.now();
-    let wanted: Vec<_> = subscriptions
-        .iter()
-        .flat_map(|subscription| model::wanted(subscription, env.settings.past_due_grace))
-        .collect();
-    let present = store::of_member(tx, organization, member).await?;
-    let changes = model::diff(&present, wanted);
-    let mut differs = !changes.is_empty();
-    store::apply(tx, env, organization, member, &changes).await?;
-
-    let status = model::billing_status(subscriptions);
-    let tier = model::tier(subscriptions);
-    if members::store::set_billing(tx, organization, member, status, tier.as_deref(), now).await? {
-        differs = true;
-        let data = json!({ "tier_id": tier, "previous_tier_id": before.tier_id, "status": status.as_str() });
-        let was = BillingStatus::parse(&before.status).unwrap_or(BillingStatus::None);
-        if let Some(kind) = model::transition(was, before.tier_id.as_deref(), status, tier.as_deref()) {
-            let event = Event {
-                kind,
-                organization_id: organization.to_owned(),
-                member_id: Some(member.to_owned()),
-                data,
-            };
-            emit(tx, env, &event).await?;
-        }
+    members: &[(Billing, Vec<SubscriptionFacts>)],
+) -> Result<()> {
+    let policy = &env.settings.access;
+    let ids: Vec<&str> = members.iter().map(|(member, _)| member.id.as_str()).collect();
+    let mut present = store::present_of(tx, organization, &ids).await?;
+    let (mut changes, mut settled) = (Vec::new(), Vec::new());
+    for (before, subscriptions) in members {
+        let wanted =
+            subscriptions.iter().flat_map(|one| policy::of_subscription(one, policy)).collect();
+        let rows = present.remove(&before.id).unwrap_or_default();
+        let of_member = model::diff(&rows, wanted);
+        settled.push((before, model::changed(rows, &of_member)));
+        changes.push((before.id.as_str(), of_member));
     }
-    Ok(differs)
+    store::apply(tx, env, organization, &changes).await?;
+    settle::settle(tx, env, &settled).await?;
+    Ok(())
 }

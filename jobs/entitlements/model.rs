@@ -1,19 +1,47 @@
-//! The rules that turn subscriptions into entitlements, a tier and a billing status. Pure.
-//!
-//! | Stripe's status | access | ends |
-//! |---|---|---|
-//! | `active`, `trialing` | yes | at `cancel_at`, or at the period's end with `cancel_at_period_end`; else open |
-//! | … with `pause_collection` of `keep_as_draft` | yes | as above: the invoices will be collected later |
-//! | … with another `pause_collection` | no | at the start of the period that is not collected |
-//! | `past_due` | for a grace | grace after the start of the unpaid period |
-//! | `unpaid` | no | at the start of the unpaid period |
-//! | `paused` (a trial ended without a payment method) | no | at the trial's end |
-//! | `canceled` | no | when it ended |
-//! | `incomplete`, `incomplete_expired`, anything unknown | never had | – |
+//! What entitlements are made of and what they look like. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{kernel::Timestamp, members::BillingStatus};
+use crate::kernel::Timestamp;
+
+/// How far Stripe's clock may be ahead of ours: a subscription that began in this near a future has begun.
+const CLOCK_SKEW_MAX: Duration = Duration::from_hours(1);
+
+/// What gives an entitlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A subscription; follows what Stripe says.
+    Subscription,
+    /// A grant of free access.
+    Complimentary,
+    /// A grant that somebody else gave her.
+    Gift,
+    /// A grant that prolongs a subscription which is over.
+    Extension,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Subscription, Self::Complimentary, Self::Gift, Self::Extension];
+    /// Those that are grants.
+    pub const GRANTS: [Self; 3] = [Self::Complimentary, Self::Gift, Self::Extension];
+
+    /// The word in table and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscription => "subscription",
+            Self::Complimentary => "complimentary",
+            Self::Gift => "gift",
+            Self::Extension => "extension",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == word)
+    }
+}
 
 /// A subscription, as far as access depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +66,11 @@ pub struct SubscriptionFacts {
     pub trial_end: Option<Timestamp>,
     /// `behavior` of `pause_collection`, if collection is paused.
     pub pause_behavior: Option<String>,
+    /// When collection resumes by itself.
+    pub pause_resumes_at: Option<Timestamp>,
+    /// When the oldest payment that failed was due. Only known, and only of use, while the status is `past_due` or
+    /// `unpaid`.
+    pub unpaid_since: Option<Timestamp>,
     /// What it contains.
     pub items: Vec<ItemFacts>,
 }
@@ -68,36 +101,113 @@ pub struct ProductFacts {
     pub benefits: Vec<String>,
 }
 
+/// A grant, as far as access depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantFacts {
+    /// `gra_…`
+    pub id: String,
+    /// The product it gives.
+    pub product_id: String,
+    /// Which sort of grant.
+    pub source: Source,
+    /// From when.
+    pub starts_at: Timestamp,
+    /// Until when; `None` is a lifetime.
+    pub ends_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// When an entitlement gives access: between two moments, and after a pause again between two others. A missing end is
+/// open; an interval whose end is not after its start is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spans {
+    /// From when.
+    pub started_at: Timestamp,
+    /// Until when.
+    pub ended_at: Option<Timestamp>,
+    /// From when again.
+    pub resumes_at: Option<Timestamp>,
+    /// Until when again. Without `resumes_at` it tells when the pause ends without a resumption.
+    pub resumed_until: Option<Timestamp>,
+}
+
+impl Spans {
+    /// From when, leaving room for the difference of the clocks where Stripe says that it has begun.
+    fn begins(self, source: Source) -> Timestamp {
+        let empty = self.ended_at.is_some_and(|end| end <= self.started_at);
+        match source {
+            Source::Subscription if !empty => self.started_at.minus(CLOCK_SKEW_MAX),
+            _ => self.started_at,
+        }
+    }
+
+    /// Whether they cover the moment.
+    pub fn cover(self, source: Source, at: Timestamp) -> bool {
+        let before = |end: Option<Timestamp>| end.is_none_or(|end| at < end);
+        (self.begins(source) <= at && before(self.ended_at))
+            || (self.resumes_at.is_some_and(|from| from <= at) && before(self.resumed_until))
+    }
+
+    /// Whether nothing of them has begun.
+    pub fn is_ahead(self, source: Source, at: Timestamp) -> bool {
+        at < self.begins(source) && self.resumes_at.is_none_or(|from| at < from)
+    }
+
+    /// The moments at which something may change.
+    pub fn edges(self, source: Source) -> impl Iterator<Item = Timestamp> {
+        let all = [Some(self.begins(source)), self.ended_at, self.resumes_at, self.resumed_until];
+        all.into_iter().flatten()
+    }
+}
+
 /// An entitlement as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
     /// The product she may use.
     pub product_id: String,
-    /// The subscription that gives it.
-    pub subscription_id: String,
-    /// From when.
-    pub started_at: Timestamp,
-    /// Until when; `None` is open.
-    pub ended_at: Option<Timestamp>,
+    /// What gives it.
+    pub source: Source,
+    /// The id of the subscription or the grant.
+    pub source_id: String,
+    /// When it gives access.
+    pub spans: Spans,
+    /// What it costs in a month, in minor units; 0 for a grant.
+    pub monthly_amount: i64,
     /// Why it ends, or what is special about it.
     pub note: Option<&'static str>,
 }
 
 /// An entitlement as it stands in the table.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
     /// `ent_…`
     pub id: String,
     /// The product.
     pub product_id: String,
-    /// The subscription that gave it.
+    /// What gave it.
+    pub source: Source,
+    /// The id of the subscription or the grant.
     pub source_id: String,
-    /// From when.
-    pub started_at: Timestamp,
-    /// Until when; `None` is open.
-    pub ended_at: Option<Timestamp>,
+    /// When it gives access.
+    pub spans: Spans,
+    /// What it costs in a month.
+    pub monthly_amount: i64,
     /// Why it ends.
     pub note: Option<String>,
+}
+
+impl Present {
+    /// Whether it gives access at the moment.
+    pub fn is_active(&self, at: Timestamp) -> bool {
+        self.spans.cover(self.source, at)
+    }
+
+    fn is(&self, want: &Wanted) -> bool {
+        self.spans == want.spans
+            && self.monthly_amount == want.monthly_amount
+            && self.note.as_deref() == want.note
+    }
 }
 
 /// What has to be done to the table.
@@ -118,56 +228,19 @@ impl Changes {
     }
 }
 
-/// The entitlements that a subscription gives: one for each product in it.
-pub fn wanted(subscription: &SubscriptionFacts, grace: Duration) -> Vec<Wanted> {
-    let Some((ended_at, note)) = end(subscription, grace) else { return Vec::new() };
-    let mut products: Vec<_> = subscription.items.iter().map(|item| &item.product_id).collect();
-    products.sort_unstable();
-    products.dedup();
-    products
-        .into_iter()
-        .map(|product| Wanted {
-            product_id: product.clone(),
-            subscription_id: subscription.id.clone(),
-            started_at: subscription.started_at,
-            ended_at: ended_at.map(|end| end.max(subscription.started_at)),
-            note,
-        })
-        .collect()
-}
-
-/// When access ends and why; `None` when there never was any.
-fn end(sub: &SubscriptionFacts, grace: Duration) -> Option<(Option<Timestamp>, Option<&'static str>)> {
-    let period_start = sub.period_start.unwrap_or(sub.started_at);
-    match (sub.status.as_str(), sub.pause_behavior.as_deref()) {
-        ("active" | "trialing", Some(behavior)) if behavior != "keep_as_draft" => {
-            Some((Some(period_start), Some("collection_paused")))
-        }
-        ("active" | "trialing", _) => Some(match (sub.cancel_at, sub.cancel_at_period_end) {
-            (Some(at), _) => (Some(at), Some("cancels")),
-            (None, true) => (sub.period_end, Some("cancels")),
-            (None, false) => (None, None),
-        }),
-        ("past_due", _) => Some((Some(period_start.plus(grace)), Some("past_due"))),
-        ("unpaid", _) => Some((Some(period_start), Some("unpaid"))),
-        ("paused", _) => Some((Some(sub.trial_end.unwrap_or(period_start)), Some("paused"))),
-        ("canceled", _) => Some((Some(sub.ended_at.unwrap_or(period_start)), Some("canceled"))),
-        _ => None,
-    }
-}
-
-/// What turns the `present` rows into the `wanted` ones. Rows are matched by product and subscription.
+/// What turns the `present` rows from subscriptions into the `wanted` ones. Rows are matched by product and
+/// subscription; those of grants are left alone.
 pub fn diff(present: &[Present], wanted: Vec<Wanted>) -> Changes {
-    let mut rows: BTreeMap<(String, String), &Present> =
-        present.iter().map(|row| ((row.product_id.clone(), row.source_id.clone()), row)).collect();
+    let mut rows: BTreeMap<(String, String), &Present> = present
+        .iter()
+        .filter(|row| row.source == Source::Subscription)
+        .map(|row| ((row.product_id.clone(), row.source_id.clone()), row))
+        .collect();
     let mut changes = Changes::default();
     for want in wanted {
-        match rows.remove(&(want.product_id.clone(), want.subscription_id.clone())) {
+        match rows.remove(&(want.product_id.clone(), want.source_id.clone())) {
             None => changes.add.push(want),
-            Some(row)
-                if row.started_at == want.started_at
-                    && row.ended_at == want.ended_at
-                    && row.note.as_deref() == want.note => {}
+            Some(row) if row.is(&want) => {}
             Some(row) => changes.set.push((row.id.clone(), want)),
         }
     }
@@ -175,49 +248,22 @@ pub fn diff(present: &[Present], wanted: Vec<Wanted>) -> Changes {
     changes
 }
 
-/// Where a member stands over all her subscriptions: the best of them counts.
-pub fn billing_status(subscriptions: &[SubscriptionFacts]) -> BillingStatus {
-    subscriptions.iter().map(status_of).max().unwrap_or(BillingStatus::None)
-}
-
-fn status_of(subscription: &SubscriptionFacts) -> BillingStatus {
-    match (subscription.status.as_str(), subscription.pause_behavior.is_some()) {
-        ("active" | "trialing", true) | ("paused", _) => BillingStatus::Paused,
-        ("active" | "trialing" | "past_due", false) | ("past_due", true) => BillingStatus::Active,
-        ("unpaid" | "canceled", _) => BillingStatus::Churned,
-        _ => BillingStatus::None,
-    }
-}
-
-/// The tier she pays for: the dearest product of her active subscriptions, the smaller id among equals. `None` is the
-/// organization's default tier.
-pub fn tier(subscriptions: &[SubscriptionFacts]) -> Option<String> {
-    subscriptions
-        .iter()
-        .filter(|subscription| status_of(subscription) == BillingStatus::Active)
-        .flat_map(|subscription| &subscription.items)
-        .max_by(|a, b| {
-            a.monthly_amount.cmp(&b.monthly_amount).then_with(|| b.product_id.cmp(&a.product_id))
-        })
-        .map(|item| item.product_id.clone())
-}
-
-/// The event that a change of status and tier is for the outside, if it is one.
-pub fn transition(
-    was: BillingStatus,
-    old_tier: Option<&str>,
-    is: BillingStatus,
-    new_tier: Option<&str>,
-) -> Option<&'static str> {
-    match (was, is) {
-        (BillingStatus::Active | BillingStatus::Paused, BillingStatus::Churned) => {
-            Some("audience.member_churned")
-        }
-        (_, BillingStatus::Active) if new_tier.is_some() && new_tier != old_tier => {
-            Some("audience.member_upgraded")
-        }
-        _ => None,
-    }
+/// The rows as they are once the changes are written; new ones have no id yet.
+pub fn changed(mut present: Vec<Present>, changes: &Changes) -> Vec<Present> {
+    let row = |id: &str, want: &Wanted| Present {
+        id: id.to_owned(),
+        product_id: want.product_id.clone(),
+        source: want.source,
+        source_id: want.source_id.clone(),
+        spans: want.spans,
+        monthly_amount: want.monthly_amount,
+        note: want.note.map(str::to_owned),
+    };
+    let gone = |id: &String| changes.remove.contains(id) || changes.set.iter().any(|(set, _)| set == id);
+    present.retain(|row| !gone(&row.id));
+    present.extend(changes.set.iter().map(|(id, want)| row(id, want)));
+    present.extend(changes.add.iter().map(|want| row("", want)));
+    present
 }
 
 /// A price in a month: a year is 12 months, a week is 84/365 of a month and a day 12/365, Stripe's own proportions.

@@ -35,6 +35,7 @@ mod money;
 pub mod outbox;
 #[cfg(test)]
 mod outbox_tests;
+pub mod policy;
 pub mod ports;
 pub mod queue;
 mod registry;
@@ -54,7 +55,8 @@ pub use registry::Registry;
 /// Declares the families, in dependency order, and the list of all of them.
 macro_rules! families {
     ($($name:ident),* $(,)?) => {
-        $(pub mod $name;)*
+        // What a family writes down as a macro for SQL can be used by those below it.
+        $(#[macro_use] pub mod $name;)*
         /// Every family, in dependency order.
         pub const FAMILIES: &[&$crate::kernel::Family] = &[$(&$name::FAMILY),*];
     };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, time::Duration};
 
-use super::{clock::Timestamp, job::JobError};
+use super::{clock::Timestamp, job::JobError, policy::AccessPolicy};
 
 /// An answer that arrives later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -261,8 +261,8 @@ pub trait Stripe: Send + Sync + fmt::Debug {
 /// What the configuration says about the rules of the core.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Access that a subscription in `past_due` keeps after its period began.
-    pub past_due_grace: Duration,
+    /// Which of Stripe's statuses give access, and for how long.
+    pub access: AccessPolicy,
     /// How long finished jobs are kept.
     pub keep_jobs: Duration,
     /// How many finished jobs are kept at the most.
@@ -276,7 +276,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            past_due_grace: Duration::from_hours(7 * 24),
+            access: AccessPolicy::default(),
             keep_jobs: Duration::from_hours(14 * 24),
             keep_jobs_max: 1_000_000,
             keep_stripe_event_bodies: Duration::from_hours(60 * 24),

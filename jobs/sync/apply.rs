@@ -98,7 +98,7 @@ pub(super) async fn write(
 struct Touched {
     /// Customers that have changed.
     customers: Vec<Customer>,
-    /// Customers of subscriptions that have changed.
+    /// Customers of subscriptions that have changed, and of invoices that say since when one is late.
     payers: BTreeSet<String>,
     /// Payment methods that are referred to.
     methods: BTreeSet<String>,
@@ -178,6 +178,16 @@ async fn row(
                 touched.payers.insert(subscription.customer_id);
             }
         }
+        ObjectType::Invoice => {
+            if let Some(invoice) = changed(write, model::invoice) {
+                projections::put_invoice(tx, organization, &invoice).await?;
+                let was = write.before.filter(|before| !model::is_deleted(before)).and_then(model::invoice);
+                // Whether the subscription is late is only sure under the member's lock, so it is not asked here.
+                if invoice.unpaid_since() != was.and_then(|was| was.unpaid_since()) {
+                    touched.payers.extend(invoice.customer_id);
+                }
+            }
+        }
         _ => columns::write(tx, organization, write).await?,
     }
     Ok(())
@@ -238,12 +248,14 @@ async fn derive(tx: &mut Tx, env: &Env, organization: &str, links: &link::Links)
     // The locks first: what is read after them is what the derivations before us have left.
     let before = members::store::lock_many(tx, organization, &ids).await?;
     let mut subscriptions = facts::subscriptions_of(tx, organization, &ids).await?;
-    for (member, billing) in before {
-        let of_member = subscriptions.remove(&member).unwrap_or_default();
+    let members: Vec<_> = before
+        .into_iter()
+        .map(|member| {
+            let of_member = subscriptions.remove(&member.id).unwrap_or_default();
+            (member, of_member)
+        })
         // Who has just joined and has no subscription has nothing that could change.
-        if !of_member.is_empty() || !links.joined.contains(&member) {
-            entitlements::derive(tx, env, organization, &member, &billing, &of_member).await?;
-        }
-    }
-    Ok(())
+        .filter(|(member, of_member)| !of_member.is_empty() || !links.joined.contains(&member.id))
+        .collect();
+    entitlements::derive(tx, env, organization, &members).await
 }

@@ -28,13 +28,15 @@ pub(super) async fn write(tx: &mut Tx, organization: &str, write: &Write<'_>) ->
         ObjectType::PromotionCode => row!(promotion_code, put_promotion_code),
         ObjectType::PaymentMethod => row!(payment_method, put_payment_method),
         ObjectType::SubscriptionSchedule => row!(schedule, put_schedule),
-        ObjectType::Invoice => row!(invoice, put_invoice),
         ObjectType::InvoicePayment => row!(invoice_payment, put_invoice_payment),
         ObjectType::Charge => row!(charge, put_charge),
         ObjectType::Refund => row!(refund, put_refund),
         ObjectType::CheckoutSession => row!(checkout_session, put_checkout_session),
         ObjectType::Account => row!(account, put_account),
         // Written where the member behind them is derived.
-        ObjectType::Product | ObjectType::Customer | ObjectType::Subscription => Ok(()),
+        ObjectType::Product
+        | ObjectType::Customer
+        | ObjectType::Subscription
+        | ObjectType::Invoice => Ok(()),
     }
 }

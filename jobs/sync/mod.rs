@@ -21,6 +21,7 @@ mod apply_events;
 mod backfill_objects;
 mod batch;
 mod columns;
+mod derive_members;
 mod fetch_object;
 mod link;
 pub mod model;
@@ -40,6 +41,7 @@ mod tests;
 pub use account::{OtherAccount, other_account};
 pub use apply_events::ApplyEvents;
 pub use backfill_objects::BackfillObjects;
+pub use derive_members::{DeriveMembers, derive_if_policy_changed};
 pub use fetch_object::FetchObject;
 pub use poll_events::PollEvents;
 pub use prune_event_bodies::PruneEventBodies;
@@ -60,6 +62,7 @@ pub const FAMILY: Family = Family {
         JobDef::of::<BackfillObjects>(),
         JobDef::of::<ReconcileObjects>(),
         JobDef::of::<PruneEventBodies>(),
+        JobDef::of::<DeriveMembers>(),
     ],
     schedules: &[
         schedule("sync.poll_events", "0 */5 * * * *"),
@@ -70,6 +73,7 @@ pub const FAMILY: Family = Family {
         Data::Anonymise("customers"),
         Data::Delete("stripe_objects"),
         Data::Delete("stripe_events"),
+        Data::Delete("link_conflicts"),
         Data::Keep("subscriptions", "holds ids and times only; the ledger refers to it"),
         Data::Keep("subscription_items", "holds ids and amounts only; the ledger refers to it"),
         Data::Keep("invoices", "tax law asks for it; holds ids and amounts only"),

@@ -78,8 +78,7 @@ impl Closed for BillingStatus {
 
 impl Closed for Reason {
     const NAME: &'static str = "AccessReason";
-    const ABOUT: &'static str =
-        "Why a member may (`entitled`, `ending`, `grace`) or may not use something.";
+    const ABOUT: &'static str = "Why a member may (`entitled` to `extended`) or may not use something; docs/access.md explains each.";
     const ALL: &'static [Self] = &Self::ALL;
 
     fn word(self) -> &'static str {

@@ -1,6 +1,9 @@
 //! `memberd serve`: the daemon.
 
-use memberd_jobs::{kernel::db::Error, sync::other_account};
+use memberd_jobs::{
+    kernel::db::Error,
+    sync::{derive_if_policy_changed, other_account},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Outcome, runtime};
@@ -62,6 +65,7 @@ async fn serve(loaded: &Loaded) -> Outcome {
         if let Some(other) = other_account(&env).await? {
             return Err(Failure::new(Failure::USAGE, other.to_string()));
         }
+        derive_if_policy_changed(&env).await?;
         daemon::run(env, config, metrics, stop.clone()).await?;
         Ok(())
     };

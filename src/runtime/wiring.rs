@@ -232,7 +232,7 @@ fn settings(config: &Config) -> Settings {
         (id.clone(), known)
     });
     Settings {
-        past_due_grace: config.entitlements.past_due_grace,
+        access: config.entitlements.policy.clone(),
         keep_jobs: config.retention.jobs,
         keep_jobs_max: i64::try_from(config.retention.jobs_max).unwrap_or(i64::MAX),
         keep_stripe_event_bodies: config.retention.stripe_event_bodies,

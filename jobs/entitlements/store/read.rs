@@ -1,5 +1,6 @@
 //! What people read of entitlements and tiers, and what they edit.
 
+use super::super::model::{Source, Spans};
 use crate::{
     args,
     kernel::{
@@ -19,15 +20,20 @@ pub struct EntitlementRow {
     pub product_id: String,
     /// The product's name; `None` while the product has not been mirrored.
     pub product_name: Option<String>,
-    /// What gave it: `subscription`.
+    /// What gave it: the word of a [`Source`].
     pub source_kind: String,
-    /// The subscription's id.
+    /// The id of the subscription or the grant.
     pub source_id: String,
     /// From when.
     pub started_at: Timestamp,
     /// Until when; `None` is open.
     pub ended_at: Option<Timestamp>,
-    /// Why it ends: `cancels`, `past_due`, `unpaid`, `paused`, `collection_paused` or `canceled`.
+    /// From when again, after a pause.
+    pub resumes_at: Option<Timestamp>,
+    /// Until when again; `None` is open.
+    pub resumed_until: Option<Timestamp>,
+    /// Why it ends: `trial`, `period`, `cancels`, `past_due`, `unpaid`, `paused`, `collection_paused`, `canceled` or
+    /// `revoked`; or why it never began: `incomplete`, `incomplete_expired` or `unknown_status`.
     pub note: Option<String>,
     /// When it was first derived.
     pub created_at: Timestamp,
@@ -38,7 +44,22 @@ pub struct EntitlementRow {
 impl EntitlementRow {
     /// Whether it gives access at `now`: it is computed, never stored.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.started_at <= now && self.ended_at.is_none_or(|end| now < end)
+        self.spans().cover(self.source(), now)
+    }
+
+    /// What gave it. What a newer memberd has written counts as free access.
+    pub fn source(&self) -> Source {
+        Source::parse(&self.source_kind).unwrap_or(Source::Complimentary)
+    }
+
+    /// When it gives access.
+    pub fn spans(&self) -> Spans {
+        Spans {
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            resumes_at: self.resumes_at,
+            resumed_until: self.resumed_until,
+        }
     }
 }
 
@@ -83,12 +104,12 @@ macro_rules! tier_columns {
 
 const OF_MEMBERS: Sql = Sql::split(
     "SELECT e.id, e.member_id, e.product_id, t.name AS product_name, e.source_kind, e.source_id, e.started_at,
-        e.ended_at, e.note, e.created_at, e.updated_at
+        e.ended_at, e.resumes_at, e.resumed_until, e.note, e.created_at, e.updated_at
      FROM entitlements AS e LEFT JOIN tiers AS t ON t.organization_id = e.organization_id AND t.id = e.product_id
      WHERE e.organization_id = $1 AND e.member_id IN (SELECT value FROM json_each($2))
      ORDER BY e.member_id, e.id",
     "SELECT e.id, e.member_id, e.product_id, t.name AS product_name, e.source_kind, e.source_id, e.started_at,
-        e.ended_at, e.note, e.created_at, e.updated_at
+        e.ended_at, e.resumes_at, e.resumed_until, e.note, e.created_at, e.updated_at
      FROM entitlements AS e LEFT JOIN tiers AS t ON t.organization_id = e.organization_id AND t.id = e.product_id
      WHERE e.organization_id = $1 AND e.member_id IN (SELECT jsonb_array_elements_text($2::jsonb))
      ORDER BY e.member_id, e.id",

@@ -1,12 +1,14 @@
 //! The tables `members` and `member_keys`.
 
+mod billing;
 mod read;
 
-pub use read::{Filter, KeyRow, MemberRow, TierFilter, get, keys_of, list, resolve};
+pub use billing::{Billing, Horizon, horizon, lock, lock_due, lock_many, set_billing};
+pub use read::{Filter, KeyRow, MemberRow, TierFilter, get, ids_after, keys_of, list, resolve};
 
 use std::collections::BTreeMap;
 
-use super::model::{BillingStatus, NewMember, normalize_email};
+use super::model::{NewMember, normalize_email};
 use crate::{
     args,
     kernel::{
@@ -44,33 +46,11 @@ const BY_EMAILS: Sql = Sql::split(
      WHERE organization_id = $1 AND deleted_at IS NULL
        AND email_normalized = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
-/// In the order of their ids, so that two who lock many never wait for each other.
-const LOCK: Sql = Sql::split(
-    "SELECT id, status, tier_id FROM members
-     WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2)) ORDER BY id",
-    "SELECT id, status, tier_id FROM members
-     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
-     ORDER BY id FOR UPDATE",
-);
-const SET_BILLING: Sql = Sql::both(
-    "UPDATE members SET status = $3, tier_id = $4, updated_at = $5
-     WHERE organization_id = $1 AND id = $2
-       AND (status <> $3 OR tier_id IS DISTINCT FROM CAST($4 AS TEXT))",
-);
 const SET_PROFILE: Sql = Sql::both(
     "UPDATE members SET email = $3, email_normalized = $4, name = $5, updated_at = $6
      WHERE organization_id = $1 AND id = $2
        AND (email IS DISTINCT FROM CAST($3 AS TEXT) OR name IS DISTINCT FROM CAST($5 AS TEXT))",
 );
-
-/// What the billing side of a member was before a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Billing {
-    /// [`BillingStatus`] as its word.
-    pub status: String,
-    /// The tier she pays for; `None` is the organization's default tier.
-    pub tier_id: Option<String>,
-}
 
 /// Creates members with the ids that were chosen for them.
 ///
@@ -150,31 +130,6 @@ pub async fn by_emails(
     let rows: Vec<(String, String, bool)> =
         tx.all(BY_EMAILS, args![organization, addresses]).await?;
     Ok(rows.into_iter().map(|(address, id, verified)| (address, (id, verified))).collect())
-}
-
-/// Locks members until the transaction ends, so that what is derived for each is derived by one at a time.
-pub async fn lock_many(
-    tx: &mut Tx,
-    organization: &str,
-    ids: &[&str],
-) -> Result<Vec<(String, Billing)>> {
-    let ids = serde_json::Value::from(ids).to_string();
-    let rows: Vec<(String, String, Option<String>)> =
-        tx.all(LOCK, args![organization, ids]).await?;
-    Ok(rows.into_iter().map(|(id, status, tier_id)| (id, Billing { status, tier_id })).collect())
-}
-
-/// Writes status and tier; answers whether they changed.
-pub async fn set_billing(
-    tx: &mut Tx,
-    organization: &str,
-    id: &str,
-    status: BillingStatus,
-    tier: Option<&str>,
-    now: Timestamp,
-) -> Result<bool> {
-    let changed = tx.execute(SET_BILLING, args![organization, id, status.as_str(), tier, now]).await?;
-    Ok(changed > 0)
 }
 
 /// Writes address and name; answers whether they changed.

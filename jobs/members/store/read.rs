@@ -110,6 +110,20 @@ const KEYS_OF: Sql = Sql::split(
      ORDER BY member_id, provider, external_id",
 );
 
+const IDS_AFTER: Sql =
+    Sql::both("SELECT id FROM members WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+
+/// Ids of members of an organization, deleted ones too, upwards from above `after`.
+pub async fn ids_after(
+    db: &Db,
+    organization: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = db.all(IDS_AFTER, args![organization, after, limit]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
 /// Members of an organization, newest first, those with ids below `before`.
 pub async fn list(
     db: &Db,

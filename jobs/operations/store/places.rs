@@ -25,15 +25,14 @@ const SUBSCRIBED: Sql = Sql::both(
        AND s.status NOT IN ('canceled', 'incomplete', 'incomplete_expired')",
 );
 /// Everybody counts once, whether she has the tier, pays for it just now, or both.
-const TAKEN: Sql = Sql::both(
+const TAKEN: Sql = Sql::both(concat!(
     "SELECT count(*) FROM (
-        SELECT member_id FROM entitlements
-        WHERE organization_id = $1 AND product_id = $2 AND started_at <= $4
-          AND (ended_at IS NULL OR ended_at > $4)
-        UNION
+        SELECT e.member_id FROM entitlements AS e WHERE e.organization_id = $1 AND e.product_id = $2 AND ",
+    gives_access!("e", "$4"),
+    " UNION
         SELECT member_id FROM tier_reservations WHERE organization_id = $1 AND tier_id = $2 AND until_at > $4
-     ) AS places WHERE member_id <> $3",
-);
+     ) AS places WHERE member_id <> $3"
+));
 const RESERVE: Sql = Sql::both(
     "INSERT INTO tier_reservations (organization_id, tier_id, member_id, operation_id, until_at)
      VALUES ($1, $2, $3, $4, $5)

@@ -74,6 +74,12 @@ async fn try_order(env: &Env, wanted: CheckoutOrder) -> Result<Vec<String>, Refu
     Ok(placed.operations)
 }
 
+/// Whether a member would get a place now.
+async fn would_order(db: &TestDb, member: &str) -> Result<(), Refusal> {
+    let mut tx = db.env.db.begin().await.unwrap();
+    order(&mut tx, &db.env, ME, &Order::Checkout(checkout(member))).await.unwrap().map(|_| ())
+}
+
 fn session(id: &str) -> Value {
     json!({ "id": id, "object": "checkout.session", "status": "open", "url": format!("https://pay/{id}") })
 }
@@ -132,6 +138,19 @@ both! {
         mirror(&db, &with(subscription("canceled"), &json!({ "ended_at": 1_760_000_200 }))).await;
         try_order(&db.env, checkout(&other)).await.unwrap();
         assert_eq!(try_order(&db.env, checkout(&jane)).await, Err(full()));
+    }
+
+    async fn who_may_not_come_in_takes_no_place_until_she_may_again(db: TestDb) {
+        tier(&db, Some(1)).await;
+        member(&db, "incomplete").await;
+        let other = new_member(&db, "2@example.com").await;
+        assert_eq!(would_order(&db, &other).await, Ok(()));
+        let tomorrow = db.now().seconds() + 24 * 3600;
+        let pause = json!({ "pause_collection": { "behavior": "void", "resumes_at": tomorrow } });
+        mirror(&db, &with(subscription("active"), &pause)).await;
+        assert_eq!(would_order(&db, &other).await, Ok(()));
+        db.advance(Duration::from_hours(24));
+        assert_eq!(would_order(&db, &other).await, Err(full()));
     }
 
     async fn what_is_not_sold_is_refused(db: TestDb) {

@@ -68,6 +68,15 @@ pub struct Invoice {
     pub created_at: Timestamp,
 }
 
+impl Invoice {
+    /// When the payment was due that a subscription still waits for; `None` when it waits for none. What an invoice of a
+    /// late subscription says about access; `store/facts.rs` reads the same of all.
+    pub fn unpaid_since(&self) -> Option<Timestamp> {
+        let waits = self.status.as_deref() == Some("open") && self.amount_remaining > 0;
+        self.subscription_id.as_ref().filter(|_| waits).map(|_| self.due_date.unwrap_or(self.created_at))
+    }
+}
+
 /// An invoice. One without an id is a preview and is not mirrored.
 pub fn invoice(value: &Value) -> Option<Invoice> {
     let subscription =

@@ -25,8 +25,6 @@ pub struct Subscription {
     pub trial_start: Option<Timestamp>,
     /// When the cancellation was asked for.
     pub canceled_at: Option<Timestamp>,
-    /// When collection resumes by itself.
-    pub pause_resumes_at: Option<Timestamp>,
     /// Why it was cancelled, in Stripe's word; never what somebody wrote about it.
     pub cancel_reason: Option<String>,
     /// `pm_…`: what pays it; `None` leaves it to the customer's.
@@ -88,6 +86,9 @@ pub fn subscription(value: &Value) -> Option<Subscription> {
         ended_at: time(value, "/ended_at"),
         trial_end: time(value, "/trial_end"),
         pause_behavior: text(value, "/pause_collection/behavior"),
+        pause_resumes_at: time(value, "/pause_collection/resumes_at"),
+        // The invoices know it, see `store/facts.rs`.
+        unpaid_since: None,
         items: items.iter().map(item_facts).collect(),
     };
     Some(Subscription {
@@ -97,7 +98,6 @@ pub fn subscription(value: &Value) -> Option<Subscription> {
             .or_else(|| items.first().map(|item| item.price.currency.clone())),
         trial_start: time(value, "/trial_start"),
         canceled_at: time(value, "/canceled_at"),
-        pause_resumes_at: time(value, "/pause_collection/resumes_at"),
         cancel_reason: text(value, "/cancellation_details/reason"),
         payment_method_id: id_at(value, "/default_payment_method")
             .or_else(|| card_at(value, "/default_source")),

@@ -23,11 +23,11 @@ const CUSTOMERS_OF_MEMBERS: Sql = Sql::split(
 );
 const SUBSCRIPTIONS_OF_CUSTOMERS: Sql = Sql::split(
     "SELECT id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
-        cancel_at_period_end, ended_at, trial_end, pause_behavior
+        cancel_at_period_end, ended_at, trial_end, pause_behavior, pause_resumes_at
      FROM subscriptions
      WHERE organization_id = $1 AND NOT deleted AND customer_id IN (SELECT value FROM json_each($2)) ORDER BY id",
     "SELECT id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
-        cancel_at_period_end, ended_at, trial_end, pause_behavior
+        cancel_at_period_end, ended_at, trial_end, pause_behavior, pause_resumes_at
      FROM subscriptions
      WHERE organization_id = $1 AND NOT deleted
        AND customer_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) ORDER BY id",
@@ -42,6 +42,16 @@ const ITEMS_OF_SUBSCRIPTIONS: Sql = Sql::split(
      WHERE organization_id = $1
        AND subscription_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
      ORDER BY subscription_id, id",
+);
+/// An invoice that is sent is due on its day; one that is charged, when it was made. A payment that was never tried or
+/// is not due yet has not failed: Stripe's status says that one has, so the oldest that is open is it.
+const UNPAID_SINCE: Sql = Sql::split(
+    "SELECT subscription_id, min(coalesce(due_date, created_at)) FROM invoices
+     WHERE organization_id = $1 AND NOT deleted AND status = 'open' AND amount_remaining > 0
+       AND subscription_id IN (SELECT value FROM json_each($2)) GROUP BY subscription_id",
+    "SELECT subscription_id, min(coalesce(due_date, created_at)) FROM invoices
+     WHERE organization_id = $1 AND NOT deleted AND status = 'open' AND amount_remaining > 0
+       AND subscription_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) GROUP BY subscription_id",
 );
 
 /// The customer of a subscription that is in the mirror.
@@ -68,6 +78,7 @@ struct SubscriptionRow {
     ended_at: Option<Timestamp>,
     trial_end: Option<Timestamp>,
     pause_behavior: Option<String>,
+    pause_resumes_at: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -99,11 +110,17 @@ pub async fn subscriptions_of(
     for item in &items {
         items_of.entry(&item.subscription_id).or_default().push(item_facts(item));
     }
+    let late: Vec<&str> =
+        rows.iter().filter(|row| is_late(&row.status)).map(|row| row.id.as_str()).collect();
+    let unpaid = unpaid_since(tx, organization, &late).await?;
     let mut all: BTreeMap<String, Vec<SubscriptionFacts>> = BTreeMap::new();
     for row in rows {
         let Some(member) = customers.get(&row.customer_id) else { continue };
         let items = items_of.remove(row.id.as_str()).unwrap_or_default();
-        all.entry(member.clone()).or_default().push(subscription_facts(row, items));
+        let unpaid_since = unpaid.get(&row.id).copied();
+        all.entry(member.clone())
+            .or_default()
+            .push(SubscriptionFacts { unpaid_since, ..subscription_facts(row, items) });
     }
     Ok(all)
 }
@@ -122,10 +139,31 @@ fn subscription_facts(row: SubscriptionRow, items: Vec<ItemFacts>) -> Subscripti
         ended_at: row.ended_at,
         trial_end: row.trial_end,
         pause_behavior: row.pause_behavior,
+        pause_resumes_at: row.pause_resumes_at,
+        unpaid_since: None,
         items,
         status: row.status,
         id: row.id,
     }
+}
+
+/// Whether the invoices of a subscription in this status say since when it is late.
+fn is_late(status: &str) -> bool {
+    matches!(status, "past_due" | "unpaid")
+}
+
+/// For each of the subscriptions the time at which the oldest payment that failed was due.
+async fn unpaid_since(
+    tx: &mut Tx,
+    organization: &str,
+    subscriptions: &[&str],
+) -> Result<BTreeMap<String, Timestamp>> {
+    if subscriptions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(String, Timestamp)> =
+        tx.all(UNPAID_SINCE, args![organization, array(subscriptions)]).await?;
+    Ok(rows.into_iter().collect())
 }
 
 fn item_facts(item: &ItemRow) -> ItemFacts {

@@ -2,6 +2,7 @@
 
 mod history;
 mod objects;
+mod access;
 mod order;
 mod purchases;
 mod race;

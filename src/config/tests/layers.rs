@@ -4,6 +4,7 @@ use super::Given;
 use crate::config::key::Key;
 use crate::config::known::{DEFAULT_TOML, KnownKeys};
 use crate::config::{CatchUp, Migrate, Role, load};
+use memberd_jobs::kernel::policy::AccessPolicy;
 use std::time::Duration;
 
 #[test]
@@ -29,10 +30,7 @@ fn defaults_alone_are_a_configuration() {
     ];
     assert_eq!(names, lanes);
     assert!(config.schedules.is_empty());
-    assert_eq!(
-        config.entitlements.past_due_grace,
-        Duration::from_hours(7 * 24)
-    );
+    assert_eq!(config.entitlements.policy, AccessPolicy::default());
     let organization = &config.organizations["default"];
     assert_eq!(organization.name, "default");
     assert_eq!(organization.currency, "usd");

@@ -201,3 +201,32 @@ fn what_deserves_a_look_is_a_warning() {
         .flag("stripe.webhook_secrets", "whsec_a");
     assert_eq!(quiet.load().warnings, Vec::<String>::new());
 }
+
+#[test]
+fn a_policy_of_access_that_contradicts_itself_is_refused() {
+    let given = Given::file(
+        "[entitlements]\npast_due_grace = \"0s\"\n[entitlements.policy]\nactive = \"none\"\n\
+         unpaid = \"full\"\nincomplete_expired = \"full\"\npast_du = \"none\"\n",
+    );
+    assert_eq!(
+        given.lines(),
+        [
+            "memberd.toml:4:10: entitlements.policy.active = \"none\" is not known; write one of full, \
+             until_period_end",
+            "memberd.toml:5:10: entitlements.policy.unpaid = \"full\" gives more than past_due = \"grace\", \
+             which comes before it; write \"grace\" or less, or raise past_due",
+            "memberd.toml:6:22: entitlements.policy.incomplete_expired = \"full\" gives more than incomplete = \
+             \"none\", which comes before it; write \"none\" or less, or raise incomplete",
+            "memberd.toml:7:1: entitlements.policy.past_du is not a known key; did you mean \
+             entitlements.policy.past_due?",
+            "default: entitlements.policy.past_due = \"grace\" has a grace of no length; write \"none\", or set \
+             entitlements.past_due_grace",
+        ]
+    );
+    let generous = "[entitlements.policy]\nincomplete = \"full\"\n";
+    let warnings = Given::file(generous).load().warnings;
+    assert_eq!(
+        warnings,
+        ["entitlements.policy.incomplete gives access that nobody pays for, without an end"]
+    );
+}

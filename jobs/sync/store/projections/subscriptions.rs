@@ -64,7 +64,7 @@ pub async fn put_subscription(tx: &mut Tx, organization: &str, sub: &Subscriptio
         sub.canceled_at,
         facts.ended_at,
         &facts.pause_behavior,
-        sub.pause_resumes_at,
+        facts.pause_resumes_at,
         &sub.latest_invoice_id,
         &sub.payment_method_id,
         &sub.schedule_id,

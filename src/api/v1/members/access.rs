@@ -3,6 +3,7 @@
 use axum::extract::State;
 use memberd_jobs::{
     entitlements::{access as rules, store as entitlements},
+    kernel::Timestamp,
     sync::store::read as mirror,
 };
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub(super) struct AccessAnswer {
     reasons: Vec<ReasonWord>,
     /// The entitlements that decided.
     entitlements: Vec<Entitlement>,
+    /// The next moment at which `allowed` changes by itself, as far as is known; null: at none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_change_at: Option<Timestamp>,
     /// How long ago the oldest of her Stripe customers was known to be true, in seconds; null when she has none.
     #[schema(minimum = 0, example = 3.5)]
     synced_age_seconds: Option<f64>,
@@ -68,6 +72,7 @@ pub(super) async fn access(
         allowed: answer.allowed,
         reasons: answer.reasons.into_iter().map(Word).collect(),
         entitlements: shown.collect(),
+        next_change_at: answer.next_change_at,
         synced_age_seconds: oldest.map(|as_of| now.since(as_of).as_secs_f64()),
     }))
 }

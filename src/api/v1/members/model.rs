@@ -88,10 +88,10 @@ pub(super) struct Entitlement {
     /// The product's name, once it is known.
     #[schema(example = "Gold")]
     product_name: Option<String>,
-    /// What gave it: `subscription`.
+    /// What gave it: `subscription`, or a grant: `complimentary`, `gift` or `extension`.
     #[schema(example = "subscription")]
     source_kind: String,
-    /// The subscription's id.
+    /// The id of the subscription or the grant.
     #[schema(example = "sub_123")]
     source_id: String,
     /// Whether it gives access now.
@@ -102,7 +102,11 @@ pub(super) struct Entitlement {
     /// Until when; null is open.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
-    /// Why it ends: `cancels`, `past_due`, `unpaid`, `paused`, `collection_paused` or `canceled`.
+    /// From when again, after a pause of collection.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resumes_at: Option<Timestamp>,
+    /// Why it ends: `trial`, `period`, `cancels`, `past_due`, `unpaid`, `paused`, `collection_paused`, `canceled` or
+    /// `revoked`; or why it never began: `incomplete`, `incomplete_expired` or `unknown_status`.
     note: Option<String>,
 }
 
@@ -117,6 +121,7 @@ impl Entitlement {
             source_id: row.source_id,
             started_at: row.started_at,
             ended_at: row.ended_at,
+            resumes_at: row.resumes_at,
             note: row.note,
         }
     }

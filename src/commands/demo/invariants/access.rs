@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
+use memberd_jobs::kernel::{Clock as _, SystemClock};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -19,6 +20,9 @@ use super::{
 /// Most questions of one run: a large world is sampled evenly.
 const QUESTIONS_MAX: usize = 1_000;
 
+/// Seconds around an end in which it is not plain whether it has come: the leeway after a trial, and the run itself.
+const MARGIN: i64 = 2 * 3600;
+
 /// A question whose answer is plain.
 #[derive(Debug)]
 struct Question {
@@ -30,6 +34,7 @@ struct Question {
 
 /// The API says of the plain cases what the subscriptions at Stripe say.
 pub(super) async fn follows(world: &World, screen: &Screen) -> anyhow::Result<String> {
+    let now = SystemClock.now().seconds();
     let mut questions = Vec::new();
     for (organization, town) in world.towns.iter().enumerate() {
         let products = town_truth(world, town, "product").await?;
@@ -38,7 +43,7 @@ pub(super) async fn follows(world: &World, screen: &Screen) -> anyhow::Result<St
         for (customer, subscriptions) in of_customer {
             for product in &products {
                 let product = text(product, "id");
-                if let Some(allowed) = plain(&subscriptions, product) {
+                if let Some(allowed) = plain(&subscriptions, product, now) {
                     questions.push(Question {
                         organization,
                         customer: customer.to_owned(),
@@ -90,21 +95,42 @@ fn by_customer(subscriptions: &[Value]) -> BTreeMap<&str, Vec<&Value>> {
     found
 }
 
-/// Whether a customer with these subscriptions may use a product now, if that is plain: it is where an active one
-/// without an end has it, and where all that have it are over or never began. Times decide about the rest.
-fn plain(subscriptions: &[&Value], product: &str) -> Option<bool> {
-    let with_it: Vec<&&Value> = subscriptions
+/// Whether a customer with these subscriptions may use a product at `now`, a Unix second, if that is plain: one that
+/// says yes is enough, and where all of them say no it is no.
+fn plain(subscriptions: &[&Value], product: &str, now: i64) -> Option<bool> {
+    let says: Vec<_> = subscriptions
         .iter()
         .filter(|subscription| has_product(subscription, product))
+        .map(|subscription| says(subscription, now))
         .collect();
-    if with_it.iter().any(|subscription| is_open(subscription)) {
+    if says.contains(&Some(true)) {
         return Some(true);
     }
-    let over = ["canceled", "unpaid", "incomplete", "incomplete_expired"];
-    with_it
-        .iter()
-        .all(|subscription| over.contains(&text(subscription, "status")))
-        .then_some(false)
+    says.iter().all(|one| *one == Some(false)).then_some(false)
+}
+
+/// What one subscription says. A trial or a planned end decides by the daemon's clock, whatever the sandbox's shows: it
+/// may stand still long ago. What the grace or a pause decides is not plain.
+fn says(subscription: &Value, now: i64) -> Option<bool> {
+    let status = text(subscription, "status");
+    if ["canceled", "unpaid", "incomplete", "incomplete_expired"].contains(&status) {
+        return Some(false);
+    }
+    if !["active", "trialing"].contains(&status) || !subscription["pause_collection"].is_null() {
+        return None;
+    }
+    let planned = &subscription["cancel_at"];
+    if planned.is_null() && subscription["cancel_at_period_end"] == Value::Bool(true) {
+        return None;
+    }
+    let trial = Some(&subscription["trial_end"]).filter(|_| status == "trialing");
+    let ends = [Some(planned), trial].into_iter().flatten();
+    match ends.filter_map(Value::as_i64).min() {
+        None => Some(true),
+        Some(end) if now < end - MARGIN => Some(true),
+        Some(end) if end + MARGIN < now => Some(false),
+        Some(_) => None,
+    }
 }
 
 fn has_product(subscription: &Value, product: &str) -> bool {
@@ -113,13 +139,6 @@ fn has_product(subscription: &Value, product: &str) -> bool {
         .into_iter()
         .flatten()
         .any(|item| item["price"]["product"] == product)
-}
-
-fn is_open(subscription: &Value) -> bool {
-    ["active", "trialing"].contains(&text(subscription, "status"))
-        && subscription["pause_collection"].is_null()
-        && subscription["cancel_at"].is_null()
-        && subscription["cancel_at_period_end"] != Value::Bool(true)
 }
 
 /// Nothing of the first organization can be seen with the key of the second.
@@ -163,15 +182,31 @@ mod tests {
         subscription
     }
 
+    const NOW: i64 = 1_000_000;
+
     #[test]
     fn plain_cases_are_answered_and_others_are_not() {
         let paused = json!({"pause_collection": {"behavior": "void"}});
+        let (soon, late, over) = (NOW + MARGIN, NOW + MARGIN + 1, NOW - MARGIN - 1);
         for (status, more, expected) in [
             ("active", json!({}), Some(true)),
             ("trialing", json!({}), Some(true)),
+            ("trialing", json!({"trial_end": late}), Some(true)),
+            ("trialing", json!({"trial_end": soon}), None),
+            ("trialing", json!({"trial_end": over}), Some(false)),
+            ("active", json!({"trial_end": over}), Some(true)),
             ("active", paused, None),
             ("active", json!({"cancel_at_period_end": true}), None),
-            ("trialing", json!({"cancel_at": 1}), None),
+            (
+                "active",
+                json!({"cancel_at": late, "cancel_at_period_end": true}),
+                Some(true),
+            ),
+            (
+                "trialing",
+                json!({"cancel_at": over, "trial_end": late}),
+                Some(false),
+            ),
             ("past_due", json!({}), None),
             ("paused", json!({}), None),
             ("canceled", json!({}), Some(false)),
@@ -179,7 +214,7 @@ mod tests {
             ("incomplete", json!({}), Some(false)),
         ] {
             let one = subscription(status, more.clone());
-            assert_eq!(plain(&[&one], "prod_1"), expected, "{status} {more}");
+            assert_eq!(plain(&[&one], "prod_1", NOW), expected, "{status} {more}");
         }
     }
 
@@ -189,10 +224,10 @@ mod tests {
             subscription("active", json!({})),
             subscription("canceled", json!({})),
         );
-        assert_eq!(plain(&[&over, &open], "prod_1"), Some(true));
-        assert_eq!(plain(&[&open], "prod_2"), Some(false));
-        assert_eq!(plain(&[], "prod_1"), Some(false));
+        assert_eq!(plain(&[&over, &open], "prod_1", NOW), Some(true));
+        assert_eq!(plain(&[&open], "prod_2", NOW), Some(false));
+        assert_eq!(plain(&[], "prod_1", NOW), Some(false));
         let late = subscription("past_due", json!({}));
-        assert_eq!(plain(&[&over, &late], "prod_1"), None);
+        assert_eq!(plain(&[&over, &late], "prod_1", NOW), None);
     }
 }
