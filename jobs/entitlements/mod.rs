@@ -14,6 +14,7 @@
 
 pub mod access;
 mod apply_changes;
+pub mod grants;
 pub mod model;
 pub mod policy;
 mod settle;

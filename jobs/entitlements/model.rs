@@ -178,6 +178,21 @@ pub struct Wanted {
     pub note: Option<&'static str>,
 }
 
+impl Wanted {
+    /// As it will stand in the table, without an id.
+    pub fn as_present(&self) -> Present {
+        Present {
+            id: String::new(),
+            product_id: self.product_id.clone(),
+            source: self.source,
+            source_id: self.source_id.clone(),
+            spans: self.spans,
+            monthly_amount: self.monthly_amount,
+            note: self.note.map(str::to_owned),
+        }
+    }
+}
+
 /// An entitlement as it stands in the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
@@ -250,19 +265,10 @@ pub fn diff(present: &[Present], wanted: Vec<Wanted>) -> Changes {
 
 /// The rows as they are once the changes are written; new ones have no id yet.
 pub fn changed(mut present: Vec<Present>, changes: &Changes) -> Vec<Present> {
-    let row = |id: &str, want: &Wanted| Present {
-        id: id.to_owned(),
-        product_id: want.product_id.clone(),
-        source: want.source,
-        source_id: want.source_id.clone(),
-        spans: want.spans,
-        monthly_amount: want.monthly_amount,
-        note: want.note.map(str::to_owned),
-    };
     let gone = |id: &String| changes.remove.contains(id) || changes.set.iter().any(|(set, _)| set == id);
     present.retain(|row| !gone(&row.id));
-    present.extend(changes.set.iter().map(|(id, want)| row(id, want)));
-    present.extend(changes.add.iter().map(|want| row("", want)));
+    present.extend(changes.set.iter().map(|(id, want)| Present { id: id.clone(), ..want.as_present() }));
+    present.extend(changes.add.iter().map(Wanted::as_present));
     present
 }
 

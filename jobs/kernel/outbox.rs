@@ -18,6 +18,9 @@ use super::{
 use crate::args;
 
 mod insert;
+mod waiting;
+
+pub use waiting::waiting;
 
 use insert::{
     INSERT, INSERT_UNIQUE_LIVE, INSERT_UNIQUE_WAITING, insert, insert_alike, insert_alike_alone,

@@ -92,6 +92,20 @@ both! {
         assert!(!db.enqueue(Waiting::with("k")).await.folded);
     }
 
+    async fn which_jobs_wait_is_told_for_each(db: TestDb) {
+        let asked = [Plain::with("a"), Waiting::with("k"), Waiting::with("other"), Live::with("k")];
+        assert_eq!(outbox::waiting(&db.db, &asked).await.unwrap(), [false; 4]);
+        for job in [Plain::with("a"), Waiting::with("k"), Live::with("k")] {
+            db.enqueue(job).await;
+        }
+        assert_eq!(outbox::waiting(&db.db, &asked).await.unwrap(), [false, true, false, false]);
+        for _ in 0..3 {
+            claim_one(&db, "a").await;
+        }
+        assert_eq!(outbox::waiting(&db.db, &asked).await.unwrap(), [false; 4], "they run");
+        assert_eq!(outbox::waiting(&db.db, &[]).await.unwrap(), [false; 0]);
+    }
+
     async fn a_live_key_is_taken_until_its_job_ends(db: TestDb) {
         let first = db.enqueue(Live::with("k")).await;
         let running = claim_one(&db, "a").await;

@@ -3,12 +3,14 @@
 //! A member belongs to one organization. Her address is unique among its living members; other systems know her by
 //! foreign keys (`stripe:cus_…`). What she may see is not decided here but in `entitlements`.
 
+mod disagreement;
 pub mod model;
 pub mod store;
 
 #[cfg(test)]
 mod tests;
 
+pub use disagreement::{Disagreement, Whereabouts, disagreements};
 pub use model::{BillingStatus, Link, LinkSources, NewMember, link, normalize_email};
 
 use crate::kernel::{Data, Family};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::{
+    conflicts,
     model::Customer,
     store::{
         links,
@@ -51,6 +52,7 @@ pub(super) async fn link(
         .filter(|customer| known.get(&customer.id).is_none_or(|linked| linked.member_id.is_none()))
         .collect();
     let found = find_members(tx, env, organization, &new, &mut links).await?;
+    let mut linked = Vec::with_capacity(changed.len());
     for customer in changed {
         let (member, word) = match (found.get(&customer.id), known.get(&customer.id)) {
             (Some(found), _) => found.clone(),
@@ -62,8 +64,10 @@ pub(super) async fn link(
             (None, _) => continue,
         };
         projections::put_customer(tx, organization, customer, &member, &word).await?;
-        links.members.insert(member);
+        links.members.insert(member.clone());
+        linked.push((customer, member));
     }
+    conflicts::note(tx, env, organization, &linked).await?;
     for payer in payers.iter().filter(|payer| !found.contains_key(*payer)) {
         match known.remove(payer) {
             Some(linked) => links.members.extend(linked.member_id),

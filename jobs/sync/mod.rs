@@ -21,6 +21,7 @@ mod apply_events;
 mod backfill_objects;
 mod batch;
 mod columns;
+mod conflicts;
 mod derive_members;
 mod fetch_object;
 mod link;
@@ -32,6 +33,8 @@ mod receive;
 mod reconcile_objects;
 mod refer;
 mod reproject;
+mod review_links;
+mod standing;
 pub mod store;
 mod walk;
 
@@ -48,6 +51,8 @@ pub use prune_event_bodies::PruneEventBodies;
 pub use receive::{Arrived, ReceiveError, Received, Source, receive, replay, store as store_events};
 pub use reconcile_objects::ReconcileObjects;
 pub use reproject::{Progress, reproject};
+pub use review_links::ReviewLinks;
+pub use standing::{MemberSync, SyncState, standing};
 pub use walk::{Comparison, DiffError, Drift, diff};
 
 use crate::kernel::{CatchUp, Data, Family, JobDef, Schedule};
@@ -63,10 +68,12 @@ pub const FAMILY: Family = Family {
         JobDef::of::<ReconcileObjects>(),
         JobDef::of::<PruneEventBodies>(),
         JobDef::of::<DeriveMembers>(),
+        JobDef::of::<ReviewLinks>(),
     ],
     schedules: &[
         schedule("sync.poll_events", "0 */5 * * * *"),
         schedule("sync.reconcile_objects", "0 40 3 * * *"),
+        schedule("sync.review_links", "0 20 4 * * *"),
         schedule("sync.prune_event_bodies", "0 50 4 * * *"),
     ],
     data: &[

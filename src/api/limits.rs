@@ -89,5 +89,8 @@ pub const URL_CHARS_MAX: usize = 2_000;
 /// How long a request for a checkout waits for Stripe before it is left to its job.
 pub const CHECKOUT_WAIT: Duration = Duration::from_secs(10);
 
+/// Characters of an id of Stripe's in a request; Stripe asks to expect up to 255.
+pub const STRIPE_ID_CHARS_MAX: usize = 255;
+
 /// Differing objects that one comparison lists; all are counted.
 pub const DRIFT_SHOWN_MAX: usize = 1_000;

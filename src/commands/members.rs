@@ -1,5 +1,8 @@
 //! `memberd members`: who she is, and what she may see.
 
+mod access;
+mod grant;
+
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
     kernel::{Env, Timestamp, db},
@@ -7,7 +10,7 @@ use memberd_jobs::{
         self,
         store::{Filter, KeyRow, MemberRow, get, keys_of, list, resolve},
     },
-    sync::store::read::{CustomerSync, customers_of},
+    sync::{self, MemberSync},
 };
 use serde_json::{Value, json};
 
@@ -43,6 +46,14 @@ enum Action {
         /// `mem_…`, or `ext:stripe:cus_…`
         id: String,
     },
+    /// Tell whether a member may use something, why, until when, and how old that knowledge is
+    Access(access::Args),
+    /// Give a member access that nobody pays for here
+    Grant(grant::Args),
+    /// Take a grant back
+    RevokeGrant(grant::RevokeArgs),
+    /// Give many grants from a file, once: a second run changes nothing
+    ImportGrants(grant::ImportArgs),
 }
 
 /// Finds and shows members.
@@ -58,6 +69,10 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
                 find(&env, global, organization, email.as_deref(), *limit).await
             }
             Action::Show { id } => show(&env, global, organization, id).await,
+            Action::Access(args) => access::run(&env, global, organization, args).await,
+            Action::Grant(args) => grant::run(&env, global, organization, args).await,
+            Action::RevokeGrant(args) => grant::revoke(&env, global, organization, args).await,
+            Action::ImportGrants(args) => grant::import(&env, global, organization, args).await,
         }
     })
 }
@@ -103,7 +118,8 @@ fn as_json(member: &MemberRow) -> Value {
             "tier_id": member.tier_id, "joined_at": member.joined_at, "deleted_at": member.deleted_at })
 }
 
-async fn show(env: &Env, global: &Global, organization: &str, word: &str) -> Outcome {
+/// The member that a word names: her id, or `ext:<provider>:<id>`.
+async fn named(env: &Env, organization: &str, word: &str) -> Result<MemberRow, Failure> {
     let unknown = || {
         let text = format!("organization `{organization}` has no member `{word}`");
         Failure::new(Failure::FAILED, text)
@@ -111,7 +127,11 @@ async fn show(env: &Env, global: &Global, organization: &str, word: &str) -> Out
     let id = resolve(&env.db, organization, word)
         .await?
         .ok_or_else(unknown)?;
-    let member = get(&env.db, organization, &id).await?.ok_or_else(unknown)?;
+    get(&env.db, organization, &id).await?.ok_or_else(unknown)
+}
+
+async fn show(env: &Env, global: &Global, organization: &str, word: &str) -> Outcome {
+    let member = named(env, organization, word).await?;
     let whole = Whole::read(env, organization, member).await?;
     if global.json {
         print(&whole.json(env.now()).to_string())
@@ -125,7 +145,7 @@ struct Whole {
     member: MemberRow,
     keys: Vec<KeyRow>,
     access: Vec<EntitlementRow>,
-    customers: Vec<CustomerSync>,
+    sync: MemberSync,
 }
 
 impl Whole {
@@ -134,7 +154,7 @@ impl Whole {
         Ok(Self {
             keys: keys_of(&env.db, organization, &ids).await?,
             access: entitlements::of_members(&env.db, organization, &ids).await?,
-            customers: customers_of(&env.db, organization, &member.id).await?,
+            sync: sync::standing(env, organization, &member.id).await?,
             member,
         })
     }
@@ -153,7 +173,7 @@ impl Whole {
                         "is_active": one.is_active(now), "source_id": one.source_id })
             })
             .collect();
-        let customers = self.customers.iter();
+        let customers = self.sync.standing.customers.iter();
         whole["customers"] = customers
             .map(|one| {
                 json!({ "id": one.id, "link": one.link, "as_of": one.as_of,
@@ -176,7 +196,7 @@ impl Whole {
             text.push(format!("known as {}:{}", key.provider, key.external_id));
         }
         text.extend(self.access.iter().map(|one| access_line(one, now)));
-        for one in &self.customers {
+        for one in &self.sync.standing.customers {
             let (pending, failed) = (one.pending_events, one.failed_events);
             let as_of = output::time(one.as_of);
             text.push(format!(

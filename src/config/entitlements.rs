@@ -4,7 +4,6 @@ use super::problem::Fault;
 use super::reader::{Reader, Section};
 use super::typed::{duration, one_of};
 use memberd_jobs::kernel::policy::{AccessPolicy, Rule};
-use std::time::Duration;
 
 /// What a member may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +56,6 @@ fn check(policy: &AccessPolicy, section: &mut Section<'_, '_>) {
                 format!("gives more than {milder_name} = \"{milder}\", which comes before it");
             let fix = format!("write \"{milder}\" or less, or raise {milder_name}");
             section.problem(name, Fault::new(what, fix));
-        }
-    }
-    for (name, rule) in [("past_due", policy.past_due), ("unpaid", policy.unpaid)] {
-        if rule == Rule::Grace && policy.past_due_grace == Duration::ZERO {
-            let fix = "write \"none\", or set entitlements.past_due_grace";
-            section.problem(name, Fault::new("has a grace of no length", fix));
         }
     }
     for (name, rule) in [

@@ -2,9 +2,11 @@
 
 #[macro_use]
 mod covers;
+mod grants;
 mod offer;
 mod read;
 
+pub use grants::{GrantRow, by_reference, grant, grants, insert_grant, revoke_grant};
 pub use offer::{NewTier, TierEdit, edit_tier, forget_tier, insert_tier, lock_tier, tier_in};
 pub use read::{EntitlementRow, TierRow, default_tier, of_members, tier, tiers};
 
@@ -186,6 +188,14 @@ pub async fn put_policy(
 ) -> Result<()> {
     tx.execute(PUT_POLICY, args![organization, policy, now]).await?;
     Ok(())
+}
+
+const HAS_PRODUCT: Sql = Sql::both("SELECT id FROM tiers WHERE organization_id = $1 AND id = $2");
+
+/// Whether there is such a product.
+pub async fn has_product(tx: &mut Tx, organization: &str, product: &str) -> Result<bool> {
+    let row: Option<(String,)> = tx.optional(HAS_PRODUCT, args![organization, product]).await?;
+    Ok(row.is_some())
 }
 
 /// Mirrors a product as a tier and settles which tier is the default.

@@ -12,7 +12,13 @@ use super::{
     item,
 };
 use crate::{
-    entitlements::{SubscriptionFacts, access::access, store::of_members},
+    entitlements::{
+        ProductFacts, SubscriptionFacts,
+        access::access,
+        grants::{Granted, NewGrant, grant, revoke},
+        model::Source,
+        store::{GrantRow, of_members, upsert_tier},
+    },
     kernel::{Timestamp, db::Sql},
     testing::{Engine, TestDb},
 };
@@ -43,8 +49,19 @@ struct Told {
 #[derive(Clone, Debug)]
 enum Step {
     Tell(usize, Told),
+    /// Member, product, from when and until when.
+    Grant(usize, usize, i64, Option<i64>),
+    /// Takes back the last grant of a member.
+    Revoke(usize),
     Advance(i64),
     Tick,
+}
+
+/// What Stripe and people have said about one member.
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    subscriptions: BTreeMap<String, SubscriptionFacts>,
+    grants: Vec<GrantRow>,
 }
 
 fn told_strategy() -> impl Strategy<Value = Told> {
@@ -64,6 +81,9 @@ fn told_strategy() -> impl Strategy<Value = Told> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..MEMBERS, told_strategy()).prop_map(|(member, told)| Step::Tell(member, told)),
+        1 => (0..MEMBERS, 0..PRODUCTS.len(), -DAY..2 * DAY, prop::option::of(2 * DAY..6 * DAY))
+            .prop_map(|(member, product, from, until)| Step::Grant(member, product, from, until)),
+        1 => (0..MEMBERS).prop_map(Step::Revoke),
         2 => (1..3 * DAY).prop_map(Step::Advance),
         1 => (1..10_i64).prop_map(Step::Advance),
         2 => Just(Step::Tick),
@@ -125,10 +145,16 @@ fn says(sub: &SubscriptionFacts, at: Timestamp) -> (bool, bool) {
 /// Status, tier and products from scratch.
 type Stand = (&'static str, Option<String>, BTreeSet<String>);
 
-fn stand(subscriptions: &BTreeMap<String, SubscriptionFacts>, at: Timestamp) -> Stand {
+fn stand(facts: &Facts, at: Timestamp) -> Stand {
     let (mut paying, mut paused, mut products) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut had = false;
-    for sub in subscriptions.values().filter(|sub| !sub.items.is_empty()) {
+    for grant in &facts.grants {
+        let over = [grant.ends_at, grant.revoked_at].into_iter().flatten().any(|end| end <= at);
+        if grant.starts_at <= at && !over {
+            products.insert(grant.product_id.clone());
+        }
+    }
+    for sub in facts.subscriptions.values().filter(|sub| !sub.items.is_empty()) {
         let (allowed, is_paused) = says(sub, at);
         had |= !["incomplete", "odd"].contains(&sub.status.as_str());
         for item in &sub.items {
@@ -178,23 +204,106 @@ async fn written(db: &TestDb) -> Vec<Stand> {
     rows.into_iter().map(|row| (word(&row.0), row.1, serde_json::from_str(&row.2).unwrap())).collect()
 }
 
+async fn know_products(db: &TestDb) {
+    let mut tx = db.db.begin().await.unwrap();
+    for (id, _) in PRODUCTS {
+        let product = ProductFacts {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            description: None,
+            active: true,
+            is_default: false,
+            benefits: Vec::new(),
+        };
+        upsert_tier(&mut tx, db, "default", &product).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn give(
+    db: &TestDb,
+    member: &str,
+    product: &str,
+    from: Timestamp,
+    ends_at: Option<Timestamp>,
+) -> GrantRow {
+    let new = NewGrant {
+        product_id: product.to_owned(),
+        source: Source::Gift,
+        external_reference: None,
+        subscription_id: None,
+        from_member_id: None,
+        note: None,
+        starts_at: Some(from),
+        ends_at,
+    };
+    let mut tx = db.db.begin().await.unwrap();
+    let granted = grant(&mut tx, db, "default", member, "test", &new).await.unwrap();
+    tx.commit().await.unwrap();
+    match granted {
+        Ok(Granted::New(row)) => row,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn take_back(db: &TestDb, member: &str, id: &str) -> GrantRow {
+    let mut tx = db.db.begin().await.unwrap();
+    let row = revoke(&mut tx, db, "default", member, id, "test").await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    row
+}
+
+/// The question itself waits for nobody: it is answered right between two looks, too, and tells when it changes.
+async fn questions(db: &TestDb, ids: &[String], facts: &[Facts], number: usize) {
+    let rows = of_members(&db.db, "default", ids).await.unwrap();
+    for row in rows.chunk_by(|a, b| a.member_id == b.member_id) {
+        let at = ids.iter().position(|id| *id == row[0].member_id).unwrap();
+        let may = stand(&facts[at], db.now()).2;
+        for (product, _) in PRODUCTS {
+            let answer = access(row.to_vec(), Some(product), false, db.now());
+            assert_eq!(answer.allowed, may.contains(product), "step {number}: {:#?}", facts[at]);
+            if let Some(next) = answer.next_change_at {
+                let before = stand(&facts[at], Timestamp(next.0 - 1)).2.contains(product);
+                let after = stand(&facts[at], next).2.contains(product);
+                assert_eq!((before, after), (answer.allowed, !answer.allowed), "step {number}: {:#?}", facts[at]);
+            }
+        }
+    }
+}
+
 async fn play(engine: Engine, steps: &[Step]) -> BTreeMap<String, usize> {
     let db = TestDb::new(engine).await;
     let mut ids = Vec::new();
     for _ in 0..MEMBERS {
         ids.push(member(&db).await);
     }
-    let mut facts: Vec<BTreeMap<String, SubscriptionFacts>> = vec![BTreeMap::new(); MEMBERS];
+    know_products(&db).await;
+    let mut facts: Vec<Facts> = vec![Facts::default(); MEMBERS];
     let mut stands: Vec<Stand> = vec![("none", None, BTreeSet::new()); MEMBERS];
     let mut expected: Vec<&'static str> = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         let settled: Vec<usize> = match step {
             Step::Tell(at, told_of) => {
                 let sub = told_of.facts(db.now());
-                facts[*at].insert(sub.id.clone(), sub);
-                told(&db, &ids[*at], &facts[*at].values().cloned().collect::<Vec<_>>()).await;
+                facts[*at].subscriptions.insert(sub.id.clone(), sub);
+                let all: Vec<_> = facts[*at].subscriptions.values().cloned().collect();
+                told(&db, &ids[*at], &all).await;
                 vec![*at]
             }
+            Step::Grant(at, product, from, until) => {
+                let ends_at = until.map(|until| Timestamp(db.now().0 + until));
+                let from = Timestamp(db.now().0 + from);
+                facts[*at].grants.push(give(&db, &ids[*at], PRODUCTS[*product].0, from, ends_at).await);
+                vec![*at]
+            }
+            Step::Revoke(at) => match facts[*at].grants.last_mut() {
+                Some(grant) => {
+                    *grant = take_back(&db, &ids[*at], &grant.id).await;
+                    // One that was over already changes nothing, so nobody looked.
+                    if grant.revoked_at == Some(db.now()) { vec![*at] } else { Vec::new() }
+                }
+                None => Vec::new(),
+            },
             Step::Advance(time) => {
                 db.advance(Duration::from_millis(u64::try_from(*time).unwrap()));
                 Vec::new()
@@ -211,20 +320,7 @@ async fn play(engine: Engine, steps: &[Step]) -> BTreeMap<String, usize> {
             expected.extend(told_outside(&stands[at], &is));
             stands[at] = is;
         }
-        // The question itself waits for nobody.
-        for row in of_members(&db.db, "default", &ids).await.unwrap().chunk_by(|a, b| a.member_id == b.member_id) {
-            let at = ids.iter().position(|id| *id == row[0].member_id).unwrap();
-            let may = stand(&facts[at], db.now()).2;
-            for (product, _) in PRODUCTS {
-                let answer = access(row.to_vec(), Some(product), false, db.now());
-                assert_eq!(answer.allowed, may.contains(product), "step {number}: {:#?}", facts[at]);
-                if let Some(next) = answer.next_change_at {
-                    let before = stand(&facts[at], Timestamp(next.0 - 1)).2.contains(product);
-                    let after = stand(&facts[at], next).2.contains(product);
-                    assert_eq!((before, after), (answer.allowed, !answer.allowed), "step {number}: {:#?}", facts[at]);
-                }
-            }
-        }
+        questions(&db, &ids, &facts, number).await;
     }
     let count = |kinds: Vec<String>| {
         kinds.into_iter().fold(BTreeMap::new(), |mut counts: BTreeMap<String, usize>, kind| {
@@ -233,6 +329,8 @@ async fn play(engine: Engine, steps: &[Step]) -> BTreeMap<String, usize> {
         })
     };
     let told = count(events(&db).await);
+    let told: BTreeMap<_, _> =
+        told.into_iter().filter(|(kind, _)| !["access_granted", "access_revoked"].contains(&kind.as_str())).collect();
     assert_eq!(told, count(expected.into_iter().map(str::to_owned).collect()));
     assert_eq!(told.len(), 3, "{told:?}");
     told

@@ -2,6 +2,7 @@
 
 mod clock;
 mod covers;
+mod grants;
 mod history;
 mod policy;
 mod reasons;

@@ -8,7 +8,10 @@ pub use read::{Filter, KeyRow, MemberRow, TierFilter, get, ids_after, keys_of, l
 
 use std::collections::BTreeMap;
 
-use super::model::{NewMember, normalize_email};
+use super::{
+    disagreement::Whereabouts,
+    model::{NewMember, normalize_email},
+};
 use crate::{
     args,
     kernel::{
@@ -34,6 +37,12 @@ const BY_KEYS: Sql = Sql::split(
 );
 const LIVING: Sql = Sql::both(
     "SELECT id FROM members WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL",
+);
+const ANY: Sql = Sql::both("SELECT id FROM members WHERE organization_id = $1 AND id = $2");
+const WHEREABOUTS: Sql = Sql::split(
+    "SELECT id, organization_id, deleted_at IS NULL FROM members WHERE id IN (SELECT value FROM json_each($1))",
+    "SELECT id, organization_id, deleted_at IS NULL FROM members
+     WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
 );
 const BY_EMAIL: Sql = Sql::both(
     "SELECT id, email_verified FROM members
@@ -109,6 +118,31 @@ pub async fn by_keys(
 pub async fn living(tx: &mut Tx, organization: &str, id: &str) -> Result<Option<String>> {
     let row: Option<(String,)> = tx.optional(LIVING, args![organization, id]).await?;
     Ok(row.map(|row| row.0))
+}
+
+/// Whether the id is that of a member of the organization, also of one who was deleted.
+pub async fn is_member(tx: &mut Tx, organization: &str, id: &str) -> Result<bool> {
+    let row: Option<(String,)> = tx.optional(ANY, args![organization, id]).await?;
+    Ok(row.is_some())
+}
+
+/// Where ids belong that somebody's metadata names. Those of nobody are missing.
+pub async fn whereabouts(
+    tx: &mut Tx,
+    organization: &str,
+    ids: &[&str],
+) -> Result<BTreeMap<String, Whereabouts>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = serde_json::Value::from(ids).to_string();
+    let rows: Vec<(String, String, bool)> = tx.all(WHEREABOUTS, args![ids]).await?;
+    let place = |owner: &str, living| match (owner == organization, living) {
+        (false, _) => Whereabouts::Elsewhere,
+        (true, true) => Whereabouts::Here,
+        (true, false) => Whereabouts::Nowhere,
+    };
+    Ok(rows.into_iter().map(|(id, owner, living)| (id, place(&owner, living))).collect())
 }
 
 /// The living member with this address and whether she has verified it.

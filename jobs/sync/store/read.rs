@@ -216,23 +216,6 @@ pub struct EventRow {
     pub error: Option<String>,
 }
 
-/// What the mirror knows of one of a member's customers.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct CustomerSync {
-    /// `cus_…`
-    pub id: String,
-    /// How the customer was linked: metadata, `foreign_key`, email, created or `email_taken`.
-    pub link: String,
-    /// Stripe's time at which the customer was last known to be true.
-    pub as_of: Option<Timestamp>,
-    /// Whether Stripe has deleted it.
-    pub deleted: bool,
-    /// Events about the customer, its subscriptions and invoices that nothing came of yet.
-    pub pending_events: i64,
-    /// Those of them that failed.
-    pub failed_events: i64,
-}
-
 /// A position in a list of the mirror: what was created at this time with this id came last.
 pub type Before<'a> = (Timestamp, &'a str);
 
@@ -307,25 +290,6 @@ const EVENTS: Sql = Sql::both(
        AND (CAST($6 AS BIGINT) IS NULL OR (received_at, id) < ($6, $7))
      ORDER BY received_at DESC, id DESC LIMIT $8",
 );
-const CUSTOMERS_OF: Sql = Sql::both(
-    "SELECT c.id, c.link, c.deleted,
-        (SELECT max(o.as_of) FROM stripe_objects AS o
-         WHERE o.organization_id = c.organization_id AND o.type = 'customer' AND o.id = c.id) AS as_of,
-        (SELECT count(*) FROM stripe_events AS e WHERE e.organization_id = c.organization_id AND e.state = 'new'
-         AND (e.object_id = c.id
-              OR e.object_id IN (SELECT s.id FROM subscriptions AS s
-                                 WHERE s.organization_id = c.organization_id AND s.customer_id = c.id)
-              OR e.object_id IN (SELECT i.id FROM invoices AS i
-                                 WHERE i.organization_id = c.organization_id AND i.customer_id = c.id))
-        ) AS pending_events,
-        (SELECT count(*) FROM stripe_events AS e WHERE e.organization_id = c.organization_id AND e.state = 'failed'
-         AND (e.object_id = c.id
-              OR e.object_id IN (SELECT s.id FROM subscriptions AS s
-                                 WHERE s.organization_id = c.organization_id AND s.customer_id = c.id))
-        ) AS failed_events
-     FROM customers AS c WHERE c.organization_id = $1 AND c.member_id = $2 ORDER BY c.id",
-);
-
 /// Subscriptions, newest first; `id`, `member` and `status` narrow the list.
 pub async fn subscriptions(
     db: &Db,
@@ -384,9 +348,4 @@ pub async fn events(
     let (time, last) = before.unzip();
     let EventFilter { id, state, kind, object_id } = *filter;
     db.all(EVENTS, args![organization, id, state, kind, object_id, time, last, limit]).await
-}
-
-/// How far the mirror knows each of a member's customers.
-pub async fn customers_of(db: &Db, organization: &str, member: &str) -> Result<Vec<CustomerSync>> {
-    db.all(CUSTOMERS_OF, args![organization, member]).await
 }

@@ -3,6 +3,7 @@
 mod history;
 mod objects;
 mod access;
+mod links;
 mod order;
 mod purchases;
 mod race;

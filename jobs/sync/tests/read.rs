@@ -6,9 +6,9 @@ use super::{customer, event, invoice, product, receive, registry, subscription};
 use crate::{
     both,
     entitlements::store as entitlements,
-    kernel::Timestamp,
+    kernel::{Timestamp, outbox::NewJob},
     members::store::{self as members, Filter, TierFilter},
-    sync::store::read::{self, EventFilter},
+    sync::{FetchObject, SyncState, standing, store::{events, read::{self, EventFilter}}},
     testing::TestDb,
 };
 
@@ -77,10 +77,32 @@ both! {
         let rows = entitlements::of_members(&env.db, "default", &ids).await.unwrap();
         assert_eq!((rows.len(), rows[0].product_name.as_deref()), (1, Some("Tier prod_a")));
         assert!(rows[0].is_active(env.now()) && !rows[0].is_active(Timestamp(0)));
-        let synced = read::customers_of(&env.db, "default", &id).await.unwrap();
-        assert_eq!((synced[0].pending_events, synced[0].failed_events, synced[0].deleted), (0, 0, false));
+        let known = standing(env, "default", &id).await.unwrap();
+        assert_eq!((known.state, known.conflicts.len()), (SyncState::InSync, 0));
+        let known = known.standing;
+        assert_eq!((known.pending_events(), known.failed_events(), known.customers[0].deleted), (0, 0, false));
+        assert_eq!(known.last_event.as_ref().map(|event| event.state.as_str()), Some("applied"));
+        assert!(known.as_of().is_some_and(|as_of| as_of <= env.now()));
         receive(&db, &event("evt_late", "any.change", &subscription("sub_1", "cus_1", "prod_a", "active"))).await;
-        assert_eq!(read::customers_of(&env.db, "default", &id).await.unwrap()[0].pending_events, 1);
+        let late = standing(env, "default", &id).await.unwrap();
+        assert_eq!(late.state, SyncState::Pending);
+        let late = late.standing;
+        assert_eq!((late.pending_events(), late.last_event.unwrap().id.as_str()), (1, "evt_late"));
+        let mut tx = env.db.begin().await.unwrap();
+        events::mark(&mut tx, "default", &["evt_late"], Some("refused"), env.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let failed = standing(env, "default", &id).await.unwrap();
+        assert_eq!((failed.state, failed.standing.last_error()), (SyncState::Error, Some("refused")));
+        // Once the mirror is newer than the event that failed, nothing is wrong.
+        for expected in [SyncState::Error, SyncState::Drift] {
+            let job = FetchObject { object_type: "subscription".to_owned(), id: "sub_1".to_owned() };
+            db.enqueue(NewJob::of("default", &job).unwrap()).await;
+            let known = standing(env, "default", &id).await.unwrap();
+            assert_eq!(known.state, expected);
+            assert_eq!(known.standing.drift, [("subscription".to_owned(), "sub_1".to_owned())]);
+            db.drain(&registry()).await;
+            assert_eq!(standing(env, "default", &id).await.unwrap().state, SyncState::InSync);
+        }
     }
 
     async fn the_mirror_is_listed_newest_first_and_in_pages(db: TestDb) {

@@ -33,6 +33,7 @@ fn scope(operation: &Value) -> Option<Scope> {
 
 fn filled(path: &str) -> String {
     path.replace("{id}", "none")
+        .replace("{grant_id}", "none")
         .replace("{queue}", "email")
         .replace("{schedule}", "none")
 }

@@ -105,15 +105,20 @@ async fn access_answers_with_reasons_and_the_age_of_what_is_known() {
     let no = ask("cus_1", "?product=prod_x").await;
     assert_eq!(
         (&no["allowed"], &no["reasons"]),
-        (&json!(false), &json!(["no_entitlement"]))
+        (&json!(false), &json!(["other_product"]))
     );
+    assert_eq!(yes["sync_state"], "in_sync");
+    assert_eq!(yes["last_event"]["type"], "any.change");
+    assert_eq!(yes["pending_events"], 0);
+    assert!(yes["next_change_at"].is_null());
     assert_eq!(ask("cus_1", "").await["allowed"], true);
     assert_eq!(ask("cus_2", "").await["allowed"], false);
     let sync = app
         .get(&key, "/v1/members/ext:stripe:cus_1/sync")
         .await
         .json();
-    assert_eq!(sync["state"], "synced");
+    assert_eq!(sync["state"], "in_sync");
+    assert_eq!(sync["link_conflicts"], json!([]));
     assert_eq!(sync["customers"][0]["id"], "cus_1");
 }
 
@@ -148,4 +153,139 @@ async fn a_tier_can_be_edited_within_bounds() {
         assert_eq!(patch("prod_a", wrong).await.status, 400);
     }
     assert_eq!(patch("prod_none", json!({})).await.status, 404);
+}
+
+#[tokio::test]
+async fn access_is_granted_once_shown_and_taken_back() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app
+        .key("default", &[Scope::AccessGrant, Scope::MembersRead])
+        .await;
+    let path = "/v1/members/ext:stripe:cus_2/grants";
+    let body = json!({"product_id": "prod_a", "kind": "gift", "external_reference": "order-1", "note": "thanks"});
+    let first = app.post(&key, path, &body).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let grant = first.json();
+    assert_eq!(
+        (&grant["active"], &grant["until"]),
+        (&json!(true), &Value::Null)
+    );
+    let again = app.post(&key, path, &body).await;
+    assert_eq!((again.status.as_u16(), again.json()), (200, grant.clone()));
+    let other = json!({"product_id": "prod_free", "external_reference": "order-1"});
+    let refused = app.post(&key, path, &other).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (422, "idempotency_key_reused".to_owned())
+    );
+    let access = app
+        .get(&key, "/v1/members/ext:stripe:cus_2/access?product=prod_a")
+        .await
+        .json();
+    assert_eq!(
+        (&access["allowed"], &access["reasons"]),
+        (&json!(true), &json!(["gift"]))
+    );
+    let listed = app.get(&key, path).await.json();
+    assert_eq!(listed["data"], json!([grant]));
+
+    let id = grant["id"].as_str().unwrap();
+    let revoked = app
+        .write(Method::DELETE, &key, &format!("{path}/{id}"), &json!({}))
+        .await;
+    assert_eq!(revoked.status, 200, "{}", revoked.text);
+    assert_eq!(revoked.json()["active"], false);
+    let access = app
+        .get(&key, "/v1/members/ext:stripe:cus_2/access?product=prod_a")
+        .await
+        .json();
+    assert_eq!(access["reasons"], json!(["grant_revoked"]));
+    let hers = format!("/v1/members/ext:stripe:cus_1/grants/{id}");
+    let missing = app.write(Method::DELETE, &key, &hers, &json!({})).await;
+    assert_eq!(missing.code(), "not_found");
+}
+
+#[tokio::test]
+async fn a_grant_that_makes_no_sense_is_refused_with_its_field() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    for (body, status, code, pointer) in [
+        (
+            json!({"product_id": "prod_typo"}),
+            422,
+            "invalid_tier",
+            "#/product_id",
+        ),
+        (
+            json!({"product_id": "prod_a", "until": "2001-01-01T00:00:00Z"}),
+            422,
+            "invalid_request",
+            "#/until",
+        ),
+        (
+            json!({"product_id": "prod_a", "kind": "extension"}),
+            422,
+            "invalid_request",
+            "#/subscription_id",
+        ),
+        (
+            json!({"product_id": "prod_a", "kind": "bribe"}),
+            400,
+            "invalid_request",
+            "#/kind",
+        ),
+        (
+            json!({"product_id": "prod_a", "untill": null}),
+            400,
+            "unknown_field",
+            "#/untill",
+        ),
+        (
+            json!({"product_id": "prod_a", "external_reference": ""}),
+            400,
+            "invalid_request",
+            "#/external_reference",
+        ),
+    ] {
+        let answer = app
+            .post(&key, "/v1/members/ext:stripe:cus_1/grants", &body)
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (status, code),
+            "{body}"
+        );
+        assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{body}");
+    }
+    let nobody = app
+        .post(
+            &key,
+            "/v1/members/mem_none/grants",
+            &json!({"product_id": "prod_a"}),
+        )
+        .await;
+    assert_eq!(nobody.code(), "member_not_found");
+}
+
+#[tokio::test]
+async fn what_people_should_look_at_is_listed() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    for path in ["/v1/sync/conflicts", "/v1/sync/flags?kind=foreign_product"] {
+        let answer = app.get(&key, path).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["data"]),
+            (200, &json!([])),
+            "{path}"
+        );
+    }
+    assert_eq!(app.get(&key, "/v1/sync").await.json()["link_conflicts"], 0);
+    assert_eq!(app.get(&key, "/v1/sync/flags").await.status, 400);
+    assert_eq!(
+        app.get(&key, "/v1/sync/flags?kind=odd").await.code(),
+        "invalid_filter"
+    );
 }

@@ -4,12 +4,15 @@ use axum::extract::State;
 use memberd_jobs::{
     entitlements::{access as rules, store as entitlements},
     kernel::Timestamp,
-    sync::store::read as mirror,
+    sync,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::model::{Entitlement, found};
+use super::{
+    model::{Entitlement, found},
+    sync::{Freshness, SyncWord},
+};
 use crate::api::{Answer, ApiState, Caller, Json, Path, Query, ReasonWord, Word};
 
 #[derive(Deserialize, IntoParams)]
@@ -39,14 +42,21 @@ pub(super) struct AccessAnswer {
     /// The next moment at which `allowed` changes by itself, as far as is known; null: at none.
     #[schema(value_type = Option<String>, format = DateTime)]
     next_change_at: Option<Timestamp>,
-    /// How long ago the oldest of her Stripe customers was known to be true, in seconds; null when she has none.
+    /// How long ago the oldest of what was decided by was known to be true at Stripe, in seconds; null when she has no
+    /// customer there.
     #[schema(minimum = 0, example = 3.5)]
     synced_age_seconds: Option<f64>,
+    /// How well her payments are mirrored, in one word; `GET …/sync` has the details.
+    sync_state: SyncWord,
+    /// How fresh it is.
+    #[serde(flatten)]
+    freshness: Freshness,
 }
 
 /// May a member use a product?
 ///
-/// Answers yes or no, with the reasons, the rows that decided, and the age of what is known from Stripe.
+/// Answers yes or no, with the reasons, the rows that decided, when the answer changes next, and the age of what is
+/// known from Stripe.
 #[utoipa::path(get, path = "/v1/members/{id}/access", tag = "members", operation_id = "member_access",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"), Question),
     responses((status = 200, description = "The answer.", body = AccessAnswer)))]
@@ -62,8 +72,8 @@ pub(super) async fn access(
     let ids = [member.id];
     let rows = entitlements::of_members(db, organization, &ids).await?;
     let [member_id] = ids;
-    let customers = mirror::customers_of(db, organization, &member_id).await?;
-    let oldest = customers.iter().filter_map(|customer| customer.as_of).min();
+    let known = sync::standing(&state.env, organization, &member_id).await?;
+    let freshness = Freshness::of(&known.standing);
     let answer = rules::access(rows, question.product.as_deref(), deleted, now);
     let shown = answer.rows.into_iter().map(|row| Entitlement::of(row, now));
     Ok(Json(AccessAnswer {
@@ -73,6 +83,11 @@ pub(super) async fn access(
         reasons: answer.reasons.into_iter().map(Word).collect(),
         entitlements: shown.collect(),
         next_change_at: answer.next_change_at,
-        synced_age_seconds: oldest.map(|as_of| now.since(as_of).as_secs_f64()),
+        synced_age_seconds: known
+            .standing
+            .as_of()
+            .map(|as_of| now.since(as_of).as_secs_f64()),
+        sync_state: Word(known.state),
+        freshness,
     }))
 }

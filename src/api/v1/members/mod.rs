@@ -2,6 +2,7 @@
 
 mod access;
 mod checkout;
+mod grants;
 mod include;
 mod list;
 mod model;
@@ -40,4 +41,5 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(gated(READ, &missing, routes!(access::access)))
         .routes(gated(READ, &missing, routes!(sync::sync)))
         .routes(gated(ORDER, &checkout, routes!(checkout::checkout)))
+        .merge(grants::routes())
 }

@@ -3,13 +3,18 @@
 use axum::extract::State;
 use memberd_jobs::{
     kernel::Timestamp,
-    sync::store::read::{self as mirror, CustomerSync},
+    sync::{
+        self, SyncState,
+        store::standing::{CustomerSync, LastEvent, Standing},
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::model::found;
-use crate::api::{Answer, ApiState, Caller, Closed, Json, NoQuery, Path, Word};
+use crate::api::{
+    Answer, ApiState, Caller, Closed, Json, NoQuery, Path, Word, v1::sync::LinkConflict,
+};
 
 /// How a member's payments are mirrored.
 #[derive(Serialize, ToSchema)]
@@ -17,10 +22,71 @@ pub(super) struct MemberSync {
     /// The member.
     #[schema(example = "mem_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     member_id: String,
-    /// All in one word.
+    /// All in one word: the worst that is true.
     state: SyncWord,
+    /// How fresh it is.
+    #[serde(flatten)]
+    freshness: Freshness,
+    /// Objects of hers of which a comparison found that Stripe says something else; they are being fetched.
+    drift: Vec<DriftingObject>,
+    /// Why the last event about her failed, while nothing newer is known.
+    last_error: Option<String>,
+    /// When Stripe will be asked next without an event's asking for it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_check_at: Option<Timestamp>,
     /// Her customers at Stripe.
     customers: Vec<CustomerBody>,
+    /// Where the sources of her customers do not agree about whose they are.
+    link_conflicts: Vec<LinkConflict>,
+}
+
+/// How fresh what is known of a member is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Freshness {
+    /// Stripe's time at which the oldest of her customers and running subscriptions was last known to be true; null
+    /// when she has none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    as_of: Option<Timestamp>,
+    /// The last event about her.
+    last_event: Option<LastEventBody>,
+    /// When the last whole comparison with Stripe ended; null: there was none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_reconciled_at: Option<Timestamp>,
+    /// Events about her that nothing came of yet.
+    #[schema(minimum = 0)]
+    pending_events: i64,
+}
+
+/// An event of Stripe's about a member.
+#[derive(Serialize, ToSchema)]
+struct LastEventBody {
+    /// Its id.
+    #[schema(example = "evt_123")]
+    id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    #[schema(example = "invoice.paid")]
+    kind: String,
+    /// What became of it: `new`, `applied`, `ignored`, `wrong_mode`, `foreign` or `failed`.
+    #[schema(example = "applied")]
+    state: String,
+    /// When it happened at Stripe.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was received.
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Timestamp,
+}
+
+/// An object that differs from Stripe's.
+#[derive(Serialize, ToSchema)]
+struct DriftingObject {
+    /// Stripe's word.
+    #[schema(example = "subscription")]
+    object_type: String,
+    /// Its id.
+    #[schema(example = "sub_123")]
+    object_id: String,
 }
 
 /// A member's customer at Stripe, as far as it is known.
@@ -40,34 +106,45 @@ struct CustomerBody {
     /// Events about it, its subscriptions and invoices that nothing came of yet.
     #[schema(minimum = 0)]
     pending_events: i64,
-    /// Events that failed.
+    /// Events that failed, while nothing newer is known.
     #[schema(minimum = 0)]
     failed_events: i64,
 }
 
-/// How well a member's payments are mirrored.
-#[derive(Clone, Copy)]
-pub(super) enum SyncState {
-    Synced,
-    Pending,
-    Failed,
-    Unlinked,
-}
-
-type SyncWord = Word<SyncState>;
+pub(super) type SyncWord = Word<SyncState>;
 
 impl Closed for SyncState {
     const NAME: &'static str = "MemberSyncState";
-    const ABOUT: &'static str = "`synced`: nothing is waiting. `pending`: events are being worked on. `failed`: \
-        one failed, see the jobs. `unlinked`: she has no customer at Stripe.";
-    const ALL: &'static [Self] = &[Self::Synced, Self::Pending, Self::Failed, Self::Unlinked];
+    const ABOUT: &'static str = "`in_sync`: nothing waits, failed or is known to differ. `pending`: events are being \
+        worked on. `drift`: a comparison found a difference, which is being mended. `error`: an event failed, see \
+        `last_error`. `foreign`: her customer's metadata names another organization's member. `no_customer`: she has \
+        none at Stripe.";
+    const ALL: &'static [Self] = &Self::ALL;
 
     fn word(self) -> &'static str {
-        match self {
-            Self::Synced => "synced",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Unlinked => "unlinked",
+        self.as_str()
+    }
+}
+
+impl Freshness {
+    pub(super) fn of(standing: &Standing) -> Self {
+        Self {
+            as_of: standing.as_of(),
+            last_event: standing.last_event.clone().map(LastEventBody::from),
+            last_reconciled_at: standing.reconciled_at,
+            pending_events: standing.pending_events(),
+        }
+    }
+}
+
+impl From<LastEvent> for LastEventBody {
+    fn from(row: LastEvent) -> Self {
+        Self {
+            id: row.id,
+            kind: row.kind,
+            state: row.state,
+            created_at: row.created_at,
+            received_at: row.received_at,
         }
     }
 }
@@ -85,21 +162,10 @@ impl From<CustomerSync> for CustomerBody {
     }
 }
 
-fn overall(customers: &[CustomerSync]) -> SyncState {
-    if customers.is_empty() {
-        SyncState::Unlinked
-    } else if customers.iter().any(|customer| customer.failed_events > 0) {
-        SyncState::Failed
-    } else if customers.iter().any(|customer| customer.pending_events > 0) {
-        SyncState::Pending
-    } else {
-        SyncState::Synced
-    }
-}
-
 /// Show how a member's payments are mirrored
 ///
-/// Her customers at Stripe, when they were last known to be true, and what is still waiting or failed.
+/// Her payment-sync status: in a word, with its age, what waits, what failed, what differs, and when Stripe will be
+/// asked next.
 #[utoipa::path(get, path = "/v1/members/{id}/sync", tag = "members", operation_id = "member_sync",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123")),
     responses((status = 200, description = "The state of the mirror.", body = MemberSync)))]
@@ -110,10 +176,31 @@ pub(super) async fn sync(
     _: NoQuery,
 ) -> Answer<Json<MemberSync>> {
     let member = found(&state, &caller, &id).await?;
-    let rows = mirror::customers_of(&state.env.db, &caller.organization, &member.id).await?;
+    let known = sync::standing(&state.env, &caller.organization, &member.id).await?;
+    let standing = known.standing;
+    let drift = standing
+        .drift
+        .iter()
+        .map(|(object_type, object_id)| DriftingObject {
+            object_type: object_type.clone(),
+            object_id: object_id.clone(),
+        });
     Ok(Json(MemberSync {
         member_id: member.id,
-        state: Word(overall(&rows)),
-        customers: rows.into_iter().map(CustomerBody::from).collect(),
+        state: Word(known.state),
+        freshness: Freshness::of(&standing),
+        drift: drift.collect(),
+        last_error: standing.last_error().map(str::to_owned),
+        next_check_at: standing.next_check_at,
+        customers: standing
+            .customers
+            .into_iter()
+            .map(CustomerBody::from)
+            .collect(),
+        link_conflicts: known
+            .conflicts
+            .into_iter()
+            .map(LinkConflict::from)
+            .collect(),
     }))
 }

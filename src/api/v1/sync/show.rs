@@ -4,6 +4,7 @@ use axum::extract::State;
 use memberd_jobs::{
     kernel::Timestamp,
     sync::store::{
+        conflicts,
         cursors::{self, Cursor},
         status,
     },
@@ -24,6 +25,9 @@ pub(super) struct SyncStatus {
     events: Vec<EventCount>,
     /// How far walks over Stripe's lists have come.
     walks: Vec<Walk>,
+    /// Customers whose member is not plain; `GET /v1/sync/conflicts` lists them.
+    #[schema(minimum = 0)]
+    link_conflicts: i64,
 }
 
 /// Mirrored objects of one type.
@@ -120,5 +124,6 @@ pub(super) async fn show(
             })
             .collect(),
         walks: walks.into_iter().map(Walk::from).collect(),
+        link_conflicts: conflicts::count(db, organization).await?,
     }))
 }

@@ -1,0 +1,115 @@
+//! `POST /v1/members/{id}/grants`
+
+use axum::{extract::State, http::StatusCode};
+use memberd_jobs::{
+    entitlements::grants::{
+        Granted, NOTE_CHARS_MAX, NewGrant, NotGranted, REFERENCE_CHARS_MAX, grant,
+    },
+    kernel::Timestamp,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    super::model::found,
+    model::{Grant, Kind, KindWord},
+};
+use crate::api::{
+    Answer, ApiState, Caller, Code, Json, NoQuery, Path, Problem, Text, Word,
+    limits::STRIPE_ID_CHARS_MAX,
+};
+
+/// A name of the caller's own for the grant.
+type Reference = Text<REFERENCE_CHARS_MAX>;
+/// Words for people.
+type Note = Text<NOTE_CHARS_MAX>;
+/// An id of Stripe's.
+type StripeId = Text<STRIPE_ID_CHARS_MAX>;
+
+/// Access to give.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"product_id": "prod_gold", "external_reference": "order-4711", "until": null}))]
+pub(super) struct NewGrantBody {
+    /// The product it gives; one of `GET /v1/tiers`.
+    product_id: StripeId,
+    /// Which sort of grant; without it `complimentary`.
+    kind: Option<KindWord>,
+    /// What the grant is called where it was decided, such as the number of an order. A second request with it gives
+    /// nothing again and answers the first grant.
+    external_reference: Option<Reference>,
+    /// The subscription that an extension prolongs; it must be over and have given her the product.
+    subscription_id: Option<StripeId>,
+    /// The other member who gave it, where the kind is `gift`.
+    from_member_id: Option<StripeId>,
+    /// Why, in words.
+    note: Option<Note>,
+    /// From when; without it at once.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    starts_at: Option<Timestamp>,
+    /// Until when; null or left out: for a lifetime.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// Give a member access
+///
+/// Access that nobody pays for here: complimentary, a gift, what was bought elsewhere, or the extension of a
+/// subscription that is over. What Stripe says never changes it. With an `external_reference` a repetition is harmless:
+/// it answers 200 and the first grant, also when that was taken back meanwhile.
+#[utoipa::path(post, path = "/v1/members/{id}/grants", tag = "members", operation_id = "create_grant",
+    request_body = NewGrantBody,
+    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123")),
+    responses((status = 201, description = "The grant.", body = Grant),
+        (status = 200, description = "The grant that was given before under this reference.", body = Grant)))]
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: NoQuery,
+    Json(body): Json<NewGrantBody>,
+) -> Answer<(StatusCode, Json<Grant>)> {
+    let (env, organization) = (&state.env, &caller.organization);
+    let member = found(&state, &caller, &id).await?;
+    let new = NewGrant {
+        product_id: body.product_id.0,
+        source: body
+            .kind
+            .map_or(Kind::Complimentary, |Word(kind)| kind)
+            .source(),
+        external_reference: body.external_reference.map(|text| text.0),
+        subscription_id: body.subscription_id.map(|text| text.0),
+        from_member_id: body.from_member_id.map(|text| text.0),
+        note: body.note.map(|text| text.0),
+        starts_at: body.starts_at,
+        ends_at: body.until,
+    };
+    let mut tx = env.db.begin().await?;
+    let granted = grant(&mut tx, env, organization, &member.id, &caller.key_id, &new).await?;
+    let (status, row) = match granted {
+        Ok(Granted::New(row)) => (StatusCode::CREATED, row),
+        Ok(Granted::Known(row)) => (StatusCode::OK, row),
+        Err(why) => return Err(refuse(&why, &id)),
+    };
+    tx.commit().await?;
+    if status == StatusCode::CREATED {
+        tracing::info!(grant = row.id, by = caller.key_id, "access was granted");
+    }
+    Ok((status, Json(Grant::of(row, env.now()))))
+}
+
+fn refuse(why: &NotGranted, member: &str) -> Problem {
+    let (code, pointer) = match why {
+        NotGranted::NoMember => {
+            return Problem::new(Code::MemberNotFound, format!("there is no member {member}"));
+        }
+        NotGranted::NoProduct(_) => (Code::InvalidTier, "#/product_id"),
+        NotGranted::EndsBeforeItBegins => (Code::InvalidRequest, "#/until"),
+        NotGranted::ReferenceTaken(_) => (Code::IdempotencyKeyReused, "#/external_reference"),
+        NotGranted::NoGiver => (Code::InvalidRequest, "#/from_member_id"),
+        NotGranted::SubscriptionMissing
+        | NotGranted::NotHerSubscription(_)
+        | NotGranted::NotOver(_) => (Code::InvalidRequest, "#/subscription_id"),
+    };
+    Problem::field(code, pointer, why.to_string()).unprocessable()
+}

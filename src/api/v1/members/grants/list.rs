@@ -1,0 +1,53 @@
+//! `GET /v1/members/{id}/grants`
+
+use axum::extract::State;
+use memberd_jobs::entitlements::store;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{super::model::found, model::Grant};
+use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Path, Query};
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paging {
+    /// Rows of the page.
+    #[param(inline)]
+    #[serde(default)]
+    limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(inline)]
+    cursor: Option<Cursor>,
+}
+
+/// List a member's grants
+///
+/// All access that was given to her, newest first; also what is over or was taken back.
+#[utoipa::path(get, path = "/v1/members/{id}/grants", tag = "members", operation_id = "list_grants",
+    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
+        Paging),
+    responses((status = 200, description = "A page of grants.", body = Page<Grant>)))]
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(paging): Query<Paging>,
+) -> Answer<Json<Page<Grant>>> {
+    let (db, organization, now) = (&state.env.db, &caller.organization, state.env.now());
+    let list = List {
+        name: "grants",
+        organization,
+    };
+    let before = list.position(paging.cursor.as_ref())?;
+    let member = found(&state, &caller, &id).await?;
+    let fetch = paging.limit.fetch();
+    let rows = store::grants(db, organization, &member.id, before.as_deref(), fetch).await?;
+    let page = list.page(
+        rows,
+        paging.limit,
+        |row| row.id.clone(),
+        |row| Grant::of(row, now),
+    );
+    Ok(Json(page))
+}
