@@ -8,7 +8,12 @@ use super::{
     Context, Env, Job, JobDef, JobResult, Registry, Report, Retry, Timestamp, Unique,
     db::Sql,
     outbox::NewJob,
-    queue::{Ack, Claimed, Outcome, Queue, ack, ack::Settled, claim},
+    queue::{
+        Ack, Claimed, Outcome, Queue, ack,
+        ack::Settled,
+        claim,
+        lease::{self, Held},
+    },
 };
 use crate::args;
 
@@ -104,12 +109,22 @@ pub(super) fn wanted<'a>(env: &Env, owner: &'a str, free: i64) -> claim::Claim<'
     claim::Claim {
         queue: Queue::Default,
         owner,
+        lease_id: env.id("lease"),
+        spent: &[],
         lease: LEASE,
         free,
         busy: 0,
         now: env.now(),
         after: None,
     }
+}
+
+/// Renews what `owner` holds.
+pub(super) async fn renew(env: &Env, owner: &str) -> Vec<Held> {
+    let until = env.now().plus(LEASE);
+    lease::renew(&env.db, owner, &env.id("lease"), until)
+        .await
+        .unwrap()
 }
 
 pub(super) async fn claim_some(env: &Env, owner: &str, free: i64) -> Vec<Claimed> {

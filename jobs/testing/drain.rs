@@ -81,6 +81,8 @@ async fn claim_some(env: &Env, queue: Queue) -> Vec<Claimed> {
     let wanted = claim::Claim {
         queue,
         owner: OWNER,
+        lease_id: env.id("lease"),
+        spent: &[],
         lease: LEASE,
         free: BATCH,
         busy: 0,

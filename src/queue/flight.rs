@@ -26,8 +26,12 @@ pub(super) struct Order {
     pub(super) queue: Queue,
     /// The process.
     pub(super) owner: String,
-    /// How long claims last.
+    /// Id of the lease on what it claims.
+    pub(super) lease_id: String,
+    /// How long the lease lasts.
     pub(super) lease: Duration,
+    /// Leases that it forgets.
+    pub(super) spent: Vec<String>,
     /// The present moment.
     pub(super) now: Timestamp,
     /// Slots that are kept free for what it claims; `None` claims nothing.
@@ -47,6 +51,8 @@ pub(super) struct Order {
 pub(super) struct Landed {
     /// The ends that it was to write.
     pub(super) ends: Vec<Ended>,
+    /// Id of the lease on what it claimed.
+    pub(super) lease_id: String,
     /// The slots that were kept for it.
     pub(super) kept: usize,
     /// Whether it looked for jobs from the first one on.
@@ -66,6 +72,7 @@ pub(super) fn launch(order: Order) -> Flight {
             kept: order.free.unwrap_or(0),
             from_head: order.after.is_none(),
             done: done.unwrap_or_else(|_| Err(took_too_long(PATIENCE))),
+            lease_id: order.lease_id,
             ends: order.ends,
         }
     })
@@ -79,7 +86,9 @@ async fn fly(order: &Order) -> Result<Option<Done>> {
     let claim = order.free.map(|free| Claim {
         queue: order.queue,
         owner: &order.owner,
+        lease_id: order.lease_id.clone(),
         lease: order.lease,
+        spent: &order.spent,
         free: i64::try_from(free).unwrap_or(i64::MAX),
         busy: i64::try_from(order.busy).unwrap_or(i64::MAX),
         now: order.now,

@@ -22,7 +22,7 @@ use super::{
     metrics,
     outage::{Backoff, Outage},
     slot::{Ended, Slot},
-    table::{Leash, Table},
+    table::{Lease, Leash, Table},
 };
 
 /// Pause between two looks when nobody rings: how late a job may start whose time comes by the clock, and how late one
@@ -188,7 +188,9 @@ impl Lane {
             db: self.db.clone(),
             queue: self.queue,
             owner: self.owner.clone(),
+            lease_id: self.env.id("lease"),
             lease: self.lease,
+            spent: self.table.take_spent(),
             now: self.env.now(),
             free,
             busy: self.busy + self.kept,
@@ -267,8 +269,9 @@ impl Lane {
                         (true, false) => last.max(self.after.take()),
                     };
                 }
+                let lease = Lease::new(landed.lease_id);
                 for job in round.jobs {
-                    self.start(job);
+                    self.start(job, Arc::clone(&lease));
                 }
             }
             Err(error) => self.failed(landed.ends, landed.kept == 0, &error),
@@ -288,11 +291,11 @@ impl Lane {
         }
     }
 
-    fn start(&mut self, job: Claimed) {
+    fn start(&mut self, job: Claimed, lease: Arc<Lease>) {
         let leash = Arc::new(Leash::default());
         let cx = Context::new(self.env.clone(), job, leash.token().clone());
         let cx = Arc::new(cx);
-        self.table.add(Arc::clone(&cx), Arc::clone(&leash));
+        self.table.add(Arc::clone(&cx), Arc::clone(&leash), lease);
         self.busy += 1;
         let slot = Slot::new(Arc::clone(&cx), self.outbox.clone());
         // A worker that is gone drops the envelope, and the slot gives the job back.
@@ -309,7 +312,7 @@ impl Lane {
             && let [ended] = ends.as_slice()
         {
             tracing::error!(job.id = ended.cx.job.id, %error, "the end of a job cannot be written");
-            self.table.forget(&ended.cx);
+            self.table.abandon(&ended.cx);
             return;
         }
         if is_lasting(error) && !ends.is_empty() {

@@ -24,6 +24,8 @@ use crate::runtime::health::Readiness;
 const RENEWALS_PER_LEASE: u32 = 3;
 /// Pause between two looks for cancellations while something runs, and between tries while the database is away.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// A job that has run for so long steps out of the line: one write more for it, and none for those that are shorter.
+const SLOW: Duration = Duration::from_secs(1);
 /// What this task is called in the log.
 const WHO: &str = "leases";
 
@@ -93,7 +95,8 @@ impl Leases {
     async fn renew(&mut self) -> Result<()> {
         let before = self.table.claims();
         let until = self.env.now().plus(self.lease);
-        let held = lease::renew(&self.db, &self.node.id, until).await?;
+        let id = self.env.id("lease");
+        let held = lease::renew(&self.db, &self.node.id, &id, until).await?;
         let unknown = self.compare(&before, &held);
         self.give_back(unknown).await?;
         metrics::rescued(lease::rescue(&self.db, self.env.now()).await?);
@@ -104,7 +107,15 @@ impl Leases {
         let before = self.table.claims();
         let held = lease::held(&self.db, &self.node.id).await?;
         self.compare(&before, &held);
-        Ok(())
+        let slow = self.env.now().minus(SLOW);
+        let slow = held
+            .iter()
+            .filter(|job| job.in_line && job.started_at <= slow);
+        let slow: Vec<&str> = slow.map(|job| job.id.as_str()).collect();
+        if slow.is_empty() {
+            return Ok(());
+        }
+        lease::step_out(&self.db, &self.node.id, &slow).await
     }
 
     fn compare(&self, before: &[Claim], held: &[Held]) -> Vec<Claim> {

@@ -1,7 +1,8 @@
 //! What this process owns: every job that it has claimed and whose end is not written yet.
 //!
 //! A row leaves the table only when its acknowledgement is committed or refused. So whatever the database says we own
-//! and the table does not know was claimed by a round whose answer was lost.
+//! and the table does not know was claimed by a round whose answer was lost. When the last row of a lease has left, the
+//! lease is spent: a later round forgets it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -54,6 +55,7 @@ impl Leash {
 #[derive(Debug)]
 struct Entry {
     cx: Arc<Context>,
+    lease: Arc<Lease>,
     leash: Arc<Leash>,
     /// The run is over; its end waits to be written.
     ended: bool,
@@ -70,25 +72,46 @@ impl Entry {
     }
 }
 
-/// The jobs that this process owns, by where the run's context is: each entry holds its context, so no two are at one
-/// place, and a number is found faster than a text.
+/// What covers the jobs of one round. Each of them holds a clone.
+#[derive(Debug)]
+pub(super) struct Lease(String);
+
+/// The jobs that this process owns.
 #[derive(Debug, Default)]
-pub(super) struct Table(Mutex<HashMap<usize, Entry>>);
+pub(super) struct Table {
+    /// By where the run's context is: each entry holds its context, so no two are at one place, and a number is found
+    /// faster than a text.
+    entries: Mutex<HashMap<usize, Entry>>,
+    /// Leases that cover nothing any more.
+    spent: Mutex<Vec<String>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn key(cx: &Arc<Context>) -> usize {
     Arc::as_ptr(cx).addr()
 }
 
+impl Lease {
+    /// A lease by its id.
+    pub(super) fn new(id: String) -> Arc<Self> {
+        Arc::new(Self(id))
+    }
+}
+
 impl Table {
     fn entries(&self) -> MutexGuard<'_, HashMap<usize, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 
-    /// A job was claimed.
-    pub(super) fn add(&self, cx: Arc<Context>, leash: Arc<Leash>) {
+    /// A job was claimed under a lease.
+    pub(super) fn add(&self, cx: Arc<Context>, leash: Arc<Leash>, lease: Arc<Lease>) {
         let key = key(&cx);
         let entry = Entry {
             cx,
+            lease,
             leash,
             ended: false,
         };
@@ -104,7 +127,24 @@ impl Table {
 
     /// Its end is written, or nobody wants to hear of it.
     pub(super) fn forget(&self, cx: &Arc<Context>) {
-        self.entries().remove(&key(cx));
+        let entry = self.entries().remove(&key(cx));
+        // Of two that leave at once one is the last.
+        if let Some(lease) = entry.and_then(|entry| Arc::into_inner(entry.lease)) {
+            lock(&self.spent).push(lease.0);
+        }
+    }
+
+    /// Its end cannot be written. Its lease stays, so that a renewal finds a job which nobody here knows.
+    pub(super) fn abandon(&self, cx: &Arc<Context>) {
+        if let Some(entry) = self.entries().remove(&key(cx)) {
+            std::mem::forget(entry.lease);
+        }
+    }
+
+    /// The leases that are spent, for one round to forget. A round that fails need not give them back: the next renewal
+    /// forgets them, too.
+    pub(super) fn take_spent(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.spent))
     }
 
     /// How many jobs are running.

@@ -4,7 +4,7 @@
 //! daemon takes long or can be counted.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -45,7 +45,11 @@ const OWNED: Sql = Sql::both(
     "SELECT id, fence FROM jobs WHERE owner IN (SELECT id FROM nodes WHERE name LIKE '%-' || $1)",
 );
 const THERE: Sql = Sql::both("SELECT count(*) FROM nodes WHERE name LIKE '%-' || $1");
-const AGAIN: Sql = Sql::both("SELECT job_id, fence FROM job_attempts");
+const AGAIN: Sql = Sql::both("SELECT job_id, fence, owner, error FROM job_attempts");
+/// Jobs that no lease covers: nobody would ever miss their process.
+const UNCOVERED: Sql = Sql::both(
+    "SELECT count(*) FROM jobs WHERE owner IS NOT NULL AND id NOT IN (SELECT id FROM jobs_running)",
+);
 /// Connections of a dead process: the server finishes what it was asked last before it sees that nobody is there.
 const CONNECTED: Sql = Sql::split(
     "SELECT 0 WHERE $1 = ''",
@@ -123,10 +127,19 @@ async fn assert_only_these_ran_again(db: &TestDb, in_flight: &BTreeSet<Claim>) {
         !in_flight.is_empty(),
         "nothing was running at any kill: nothing was tested"
     );
-    let again: Vec<Claim> = db.env.db.all(AGAIN, &[]).await.unwrap();
-    let again: BTreeSet<Claim> = again.into_iter().collect();
-    let missing: Vec<_> = in_flight.difference(&again).collect();
-    let surplus: Vec<_> = again.difference(in_flight).collect();
+    let again: Vec<(String, i64, String, String)> = db.env.db.all(AGAIN, &[]).await.unwrap();
+    let again: BTreeMap<Claim, _> = again
+        .into_iter()
+        .map(|(id, fence, owner, error)| ((id, fence), (owner, error)))
+        .collect();
+    let missing: Vec<_> = in_flight
+        .iter()
+        .filter(|claim| !again.contains_key(claim))
+        .collect();
+    let surplus: Vec<_> = again
+        .iter()
+        .filter(|(claim, _)| !in_flight.contains(claim))
+        .collect();
     assert!(
         missing.is_empty() && surplus.is_empty(),
         "{missing:?} were running and did not run again, {surplus:?} were not and did"
@@ -188,6 +201,8 @@ async fn every_effect_once(engine: Engine) {
     for kill in 0..kills {
         let_pass(Duration::from_millis(rng.random_range(0..LIFE_MAX_MS))).await;
         in_flight.extend(processes[kill % 2].kill9(&db).await);
+        let (uncovered,): (i64,) = db.env.db.one(UNCOVERED, &[]).await.unwrap();
+        assert_eq!(uncovered, 0, "jobs that no lease covers");
         processes[kill % 2] = Process::start(&db).await;
     }
     assert_every_effect_once(&db, jobs).await;

@@ -53,6 +53,8 @@ impl Plans {
                 ("enable_seqscan", "off"),
                 ("enable_hashjoin", "off"),
                 ("enable_mergejoin", "off"),
+                ("enable_bitmapscan", "off"),
+                ("enable_sort", "off"),
                 ("jit", "off"),
             ],
         }

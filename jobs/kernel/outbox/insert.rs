@@ -89,7 +89,7 @@ const INSERT_ALIKE_ALONE: Sql = Sql::split(
 /// Who folds in has all the attempts that a job of its own would have: else a burst during an outage would hasten the
 /// waiting job through its attempts within minutes.
 pub(super) const INSERT_UNIQUE_WAITING: Sql = insert_sql!(
-    "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND owner IS NULL AND NOT unique_running DO UPDATE
+    "ON CONFLICT (waiting_key) WHERE waiting_key IS NOT NULL DO UPDATE
      SET due_at = CASE WHEN excluded.due_at < jobs.due_at THEN excluded.due_at ELSE jobs.due_at END, attempt = 0"
 );
 pub(super) const INSERT_UNIQUE_LIVE: Sql = insert_sql!(

@@ -177,12 +177,11 @@ const RETURN: Sql = Sql::split(
                                ORDER BY x.value ->> 'due_at', j.id) AS nth
         FROM json_each($1) AS x JOIN jobs AS j ON j.id = x.value ->> 'job_id'
         WHERE j.fence = x.value ->> 'fence' AND j.owner = x.value ->> 'owner')
-     UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL,
+     UPDATE jobs SET owner = NULL, in_line = TRUE, started_at = NULL,
         due_at = back.due_at, attempt = attempt - back.refund
      FROM back
      WHERE jobs.id = back.job_id AND jobs.fence = back.fence AND jobs.owner = back.owner AND back.nth = 1
-       AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
-                       AND NOT w.unique_running AND NOT jobs.unique_running)
+       AND (jobs.unique_running OR NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.waiting_key = jobs.unique_key))
      RETURNING jobs.id, queue",
     "WITH back AS (
         SELECT x.*, row_number() OVER (PARTITION BY j.unique_running, coalesce(j.unique_key, j.id)
@@ -190,12 +189,11 @@ const RETURN: Sql = Sql::split(
         FROM jsonb_to_recordset($1::jsonb)
             AS x (job_id text, fence bigint, owner text, due_at bigint, refund bigint)
         JOIN jobs AS j ON j.id = x.job_id AND j.fence = x.fence AND j.owner = x.owner)
-     UPDATE jobs SET owner = NULL, lease_until = NULL, started_at = NULL,
+     UPDATE jobs SET owner = NULL, in_line = TRUE, started_at = NULL,
         due_at = back.due_at, attempt = attempt - back.refund
      FROM back
      WHERE jobs.id = back.job_id AND jobs.fence = back.fence AND jobs.owner = back.owner AND back.nth = 1
-       AND NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.unique_key = jobs.unique_key AND w.owner IS NULL
-                       AND NOT w.unique_running AND NOT jobs.unique_running)
+       AND (jobs.unique_running OR NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.waiting_key = jobs.unique_key))
      RETURNING jobs.id, queue",
 );
 
@@ -204,18 +202,17 @@ const HASTEN: Sql = Sql::split(
     "UPDATE jobs SET due_at = first.due_at
      FROM (SELECT d.unique_key, min(x.value ->> 'due_at') AS due_at
            FROM json_each($1) AS x JOIN jobs_done AS d ON d.id = x.value ->> 'job_id' GROUP BY d.unique_key) AS first
-     WHERE jobs.unique_key = first.unique_key AND owner IS NULL AND NOT unique_running AND jobs.due_at > first.due_at",
+     WHERE jobs.waiting_key = first.unique_key AND jobs.due_at > first.due_at",
     "UPDATE jobs SET due_at = first.due_at
      FROM (SELECT d.unique_key, min(x.due_at) AS due_at
            FROM jsonb_to_recordset($1::jsonb) AS x (job_id text, due_at bigint)
            JOIN jobs_done AS d ON d.id = x.job_id GROUP BY d.unique_key) AS first
-     WHERE jobs.unique_key = first.unique_key AND owner IS NULL AND NOT unique_running AND jobs.due_at > first.due_at",
+     WHERE jobs.waiting_key = first.unique_key AND jobs.due_at > first.due_at",
 );
 
 /// Where a job waits for the key of job `$1`, which has just ended.
 const BEHIND: Sql = Sql::both(
-    "SELECT w.queue FROM jobs_done AS d JOIN jobs AS w ON w.unique_key = d.unique_key
-     WHERE d.id = $1 AND w.unique_key IS NOT NULL AND w.owner IS NULL AND NOT w.unique_running LIMIT 1",
+    "SELECT w.queue FROM jobs_done AS d JOIN jobs AS w ON w.waiting_key = d.unique_key WHERE d.id = $1",
 );
 
 /// Tells all nodes that an exclusive job which has just ended leaves its key to one that waits: this node may have no

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Queue;
+use super::{Queue, lease};
 use crate::{
     args,
     kernel::{
@@ -71,14 +71,18 @@ impl Position {
 }
 
 /// Who claims, how many, for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Claim<'a> {
     /// The lane.
     pub queue: Queue,
     /// The process.
     pub owner: &'a str,
-    /// How long the claim lasts unless it is renewed.
+    /// Id of the lease that covers what is claimed: new for each claim.
+    pub lease_id: String,
+    /// How long it lasts unless it is renewed.
     pub lease: Duration,
+    /// Leases of this process that cover no job any more.
+    pub spent: &'a [String],
     /// Free slots when no override is set.
     pub free: i64,
     /// Jobs of this lane that this process is running.
@@ -120,34 +124,41 @@ const LOCK_CONTROL: Sql = Sql::split(
     "SELECT paused_at, concurrency, max_running, rate_per_second, tokens_milli, tokens_at
      FROM queues WHERE name = $1 FOR UPDATE",
 );
-const COUNT_RUNNING: Sql =
-    Sql::both("SELECT count(*) FROM jobs WHERE queue = $1 AND owner IS NOT NULL");
+const COUNT_RUNNING: Sql = Sql::both("SELECT count(*) FROM jobs_running WHERE queue = $1");
 const SPEND: Sql = Sql::both("UPDATE queues SET tokens_milli = $2, tokens_at = $3 WHERE name = $1");
 
 /// The materialised choice keeps PostgreSQL from running it again for each row of the update.
 const CLAIM: Sql = Sql::split(
-    "UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
+    concat!(
+        "UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, started_at = $2
      WHERE id IN (
-         SELECT id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
-         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
-                  WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
-         ORDER BY priority, due_at, id LIMIT $5)
+         SELECT id FROM jobs AS j WHERE queue = $1 AND due_at <= $2 AND ",
+        waits!(),
+        "
+         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
+         ORDER BY priority, due_at, id LIMIT $4)
      RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive,
-        CAST(NULL AS TEXT) AS place",
-    "WITH chosen AS MATERIALIZED (
-         SELECT id AS chosen_id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
-         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
-                  WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
-         ORDER BY priority, due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
-     UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
+        CAST(NULL AS TEXT) AS place"
+    ),
+    concat!(
+        "WITH chosen AS MATERIALIZED (
+         SELECT id AS chosen_id FROM jobs AS j WHERE queue = $1 AND due_at <= $2 AND ",
+        waits!(),
+        "
+         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
+         ORDER BY priority, due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)
+     UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, started_at = $2
      FROM chosen WHERE id = chosen_id
      RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive,
-        CAST(jobs.ctid AS TEXT) AS place",
+        CAST(jobs.ctid AS TEXT) AS place"
+    ),
 );
 
-const DUE: Sql = Sql::both(
-    "SELECT 1 AS due FROM jobs WHERE queue = $1 AND owner IS NULL AND due_at <= $2 LIMIT 1",
-);
+const DUE: Sql = Sql::both(concat!(
+    "SELECT 1 AS due FROM jobs WHERE queue = $1 AND due_at <= $2 AND ",
+    waits!(),
+    " LIMIT 1"
+));
 
 /// Whether a job of `queue` could be claimed, leaving its limits aside: one read, far cheaper than an idle claim.
 pub async fn any_due(db: &Db, queue: Queue, now: Timestamp) -> Result<bool> {
@@ -184,13 +195,10 @@ pub async fn claim(tx: &mut Tx, claim: &Claim<'_>) -> Result<Round> {
     if want <= 0 {
         return Ok(Round::default());
     }
-    let lease_until = claim.now.plus(claim.lease);
     let mut jobs: Vec<Claimed> = tx
-        .all(
-            CLAIM,
-            args![name, claim.now, claim.owner, lease_until, want],
-        )
+        .all(CLAIM, args![name, claim.now, claim.owner, want])
         .await?;
+    lease::take(tx, claim, &jobs).await?;
     sort(&mut jobs);
     let found = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
     if let Some(milli) = tokens {

@@ -4,6 +4,14 @@
 //! lease and a new `fence`; every later word about that run must name id, fence and owner, so whoever lost the lease
 //! is not heard. Ending a job moves its row to `jobs_done` in the statement that ends it.
 
+/// What claims choose from. It is asked in a way that PostgreSQL takes for a third of the jobs, whatever it believes to know
+/// of their owners: if it took the waiting ones for few, it would read and sort all of them for each claim.
+macro_rules! waits {
+    () => {
+        "in_line AND coalesce(owner, '') < '!'"
+    };
+}
+
 pub mod ack;
 pub mod admin;
 pub mod claim;

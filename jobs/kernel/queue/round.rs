@@ -6,6 +6,7 @@ use super::{
     Ack, Outcome, ack,
     ack::Settled,
     claim::{self, Claim, Claimed, Position, Round},
+    lease,
 };
 use crate::{
     args,
@@ -45,14 +46,17 @@ const AT_ONCE: Sql = Sql::split(
         WHERE j.fence = x.value AND j.owner = $3);
      INSERT INTO temp.round (ended) SELECT changes();
      INSERT INTO temp.round (id)
-     SELECT id FROM jobs AS j WHERE queue = $1 AND owner IS NULL AND due_at <= $2
-        AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
-                 WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
+     SELECT id FROM jobs AS j WHERE queue = $1 AND ", waits!(), " AND due_at <= $2
+        AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
         AND (priority, due_at, id) > ($9, $10, $11)
         ORDER BY priority, due_at, id
         LIMIT CASE (", limits!(), ") WHEN 0 THEN $5 ELSE 0 END;
-     UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
+     UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, started_at = $2
      WHERE id IN (SELECT id FROM temp.round);
+     INSERT INTO job_leases (id, queue, owner, until_at, jobs)
+     SELECT $12, $1, $3, $4, json_group_object(id, fence) FROM jobs WHERE id IN (SELECT id FROM temp.round)
+     HAVING count(*) > 0;
+     DELETE FROM job_leases WHERE id IN (SELECT value FROM json_each($13));
      SELECT group_concat(concat_ws(char(31), id, organization_id, kind, args, priority, due_at, attempt, max_attempts,
            fence, owner, exclusive), char(30)) AS jobs,
         (", limits!(), ") AS limits,
@@ -73,16 +77,22 @@ const AT_ONCE: Sql = Sql::split(
         FROM gone),
      chosen AS MATERIALIZED (
         SELECT j.ctid AS chosen_place FROM jobs AS j
-        WHERE queue = $1 AND owner IS NULL AND due_at <= $2 AND (SELECT number FROM limits) = 0
+        WHERE queue = $1 AND ", waits!(), " AND due_at <= $2 AND (SELECT number FROM limits) = 0
           AND (priority, due_at, id) > ($9, $10, $11)
-          AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r
-                   WHERE r.unique_key = j.unique_key AND r.owner IS NOT NULL AND r.exclusive))
+          AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
         ORDER BY priority, due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED),
      claimed AS (
-        UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, lease_until = $4, started_at = $2
+        UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, started_at = $2
         FROM chosen WHERE jobs.ctid = chosen_place
         RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive,
-            jobs.ctid AS place)
+            jobs.ctid AS place),
+     leased AS (
+        INSERT INTO job_leases (id, queue, owner, until_at, jobs)
+        SELECT $12, $1, $3, $4, json_object_agg(id, fence)::text FROM claimed HAVING count(*) > 0),
+     spent AS (
+        DELETE FROM job_leases WHERE id IN (
+            SELECT id FROM job_leases WHERE id = ANY (ARRAY (SELECT jsonb_array_elements_text($13::jsonb)))
+            FOR UPDATE SKIP LOCKED))
      SELECT (SELECT string_agg(concat_ws(E'\\x1f', id, organization_id, kind, args, priority, due_at, attempt,
            max_attempts, fence, owner, exclusive::int, place), E'\\x1e') FROM claimed) AS jobs,
         (SELECT number FROM limits) AS limits, (SELECT count(*) FROM gone) AS ended,
@@ -225,7 +235,9 @@ async fn at_once(db: &Db, ends: &[Plain<'_>], claim: &Claim<'_>) -> Result<(Done
         places,
         priority,
         due_at,
-        id
+        id,
+        &claim.lease_id,
+        lease::json(&claim.spent)?
     ];
     let line: Vec<Line> = db.alone(AT_ONCE, args).await?;
     let Some(line) = line.into_iter().next() else {

@@ -22,7 +22,9 @@ async fn run(app: &App, outcome: Option<Outcome>) {
         &Claim {
             queue: Queue::Default,
             owner: "node_1",
+            lease_id: env.id("lease"),
             lease: Duration::from_secs(30),
+            spent: &[],
             free: 100,
             busy: 0,
             now: env.now(),

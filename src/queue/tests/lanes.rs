@@ -193,6 +193,7 @@ async fn let_others_run() {
 
 fn landed(done: Result<(), Error>) -> Landed {
     Landed {
+        lease_id: String::new(),
         ends: Vec::new(),
         kept: 0,
         from_head: true,
@@ -265,13 +266,14 @@ async fn a_round_that_is_lost_on_postgres_is_flown_again() {
     assert_eq!(lane.db.count("job_attempts").await, 0);
 }
 
-/// A renewal writes the row, so PostgreSQL keeps it at another place than the claim has told.
-async fn an_end_after_a_renewal_is_heard(engine: Engine) {
+/// A job that steps out of the line is written, so PostgreSQL keeps it at another place than the claim has told.
+async fn an_end_after_a_write_is_heard(engine: Engine) {
     let mut lane = Bare::new(engine).await;
     let envelope = lane.claim(puppet(Does::Complete)).await;
     let job = envelope.cx.job.clone();
-    let until = lane.db.now().plus(Duration::from_mins(1));
-    lease::renew(&lane.db.db, &job.owner, until).await.unwrap();
+    lease::step_out(&lane.db.db, &job.owner, &[&job.id])
+        .await
+        .unwrap();
     envelope.slot.end(Some(Outcome::Completed { report: None }));
     job_in(&lane.db.env, &job.id, "completed").await;
     lane.end().await;
@@ -279,13 +281,13 @@ async fn an_end_after_a_renewal_is_heard(engine: Engine) {
 }
 
 #[tokio::test]
-async fn an_end_after_a_renewal_is_heard_sqlite() {
-    an_end_after_a_renewal_is_heard(Engine::Sqlite).await;
+async fn an_end_after_a_write_is_heard_sqlite() {
+    an_end_after_a_write_is_heard(Engine::Sqlite).await;
 }
 
 #[tokio::test]
-async fn an_end_after_a_renewal_is_heard_postgres() {
-    an_end_after_a_renewal_is_heard(Engine::Postgres).await;
+async fn an_end_after_a_write_is_heard_postgres() {
+    an_end_after_a_write_is_heard(Engine::Postgres).await;
 }
 
 /// A lane that never runs dry goes on where it claimed last, but looks for more urgent jobs every few moments.

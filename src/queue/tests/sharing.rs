@@ -1,11 +1,31 @@
 //! Several processes on one database.
 
-use memberd_jobs::{args, both, kernel::db::Sql};
+use memberd_jobs::{
+    args, both,
+    kernel::{Timestamp, db::Sql},
+};
 
 use super::*;
 
 /// Jobs that two processes share.
 const SHARED: usize = 500;
+
+/// As if `owner` had claimed the jobs under one lease.
+async fn run_on(db: &TestDb, jobs: &[String], owner: &str, until: Timestamp) {
+    const CLAIM: Sql = Sql::both(
+        "UPDATE jobs SET owner = $2, started_at = $3, attempt = 1, fence = 1 WHERE id = $1",
+    );
+    const TAKE: Sql = Sql::both(
+        "INSERT INTO job_leases (id, queue, owner, until_at, jobs) VALUES ('lease_1', 'default', $1, $2, $3)
+         ON CONFLICT (id) DO UPDATE SET jobs = excluded.jobs",
+    );
+    for id in jobs {
+        db.execute(CLAIM, args![id, owner, until]).await;
+    }
+    let fences: BTreeMap<_, _> = jobs.iter().map(|id| (id, 1)).collect();
+    let jobs = serde_json::to_string(&fences).unwrap();
+    db.execute(TAKE, args![owner, until, jobs]).await;
+}
 
 both! {
     async fn two_processes_run_each_job_once(db: TestDb) {
@@ -47,7 +67,8 @@ both! {
         // The clock goes on for several leases, each time half of one after all have been renewed.
         for _ in 0..2 * LEASES {
             db.advance(LEASE / 2);
-            let renewed = format!("jobs WHERE lease_until = {}", db.now().plus(LEASE).0);
+            let until_at = db.now().plus(LEASE).0;
+            let renewed = format!("jobs_running JOIN job_leases AS l ON l.id = lease_id WHERE until_at = {until_at}");
             until("all leases are renewed", || async { (db.count(&renewed).await == slots).then_some(()) }).await;
             let beaten = format!("nodes WHERE beat_at = {}", db.now().0);
             until("both have looked", || async { (db.count(&beaten).await == 2).then_some(()) }).await;
@@ -70,11 +91,8 @@ both! {
     }
 
     async fn the_job_of_a_dead_process_is_rescued_and_counts_as_an_attempt(db: TestDb) {
-        const DEAD: Sql = Sql::both(
-            "UPDATE jobs SET owner = 'node_dead', lease_until = 0, started_at = 0, attempt = 1, fence = 1 WHERE id = $1",
-        );
         let id = db.enqueue(puppet(Does::Complete)).await.id;
-        db.execute(DEAD, args![&id]).await;
+        run_on(&db, std::slice::from_ref(&id), "node_dead", Timestamp(0)).await;
         let process = Running::start(&db.env, |_| {});
         let done = job_in(&db.env, &id, "completed").await;
         assert_eq!(done.attempt, 2);
@@ -83,13 +101,11 @@ both! {
     }
 
     async fn two_expired_leases_of_one_key_are_rescued_together(db: TestDb) {
-        const DEAD: Sql = Sql::both(
-            "UPDATE jobs SET owner = 'node_dead', lease_until = 0, started_at = 0, attempt = 1, fence = 1 WHERE id = $1",
-        );
+        let mut jobs = Vec::new();
         for _ in 0..2 {
             let job = Puppet { does: Does::Complete, key: Some("key".to_owned()) };
-            let id = db.enqueue(NewJob::of("default", &job).unwrap()).await.id;
-            db.execute(DEAD, args![&id]).await;
+            jobs.push(db.enqueue(NewJob::of("default", &job).unwrap()).await.id);
+            run_on(&db, &jobs, "node_dead", Timestamp(0)).await;
         }
         let process = Running::start(&db.env, |_| {});
         until("one has run and one is folded into it", || async {
@@ -114,9 +130,6 @@ both! {
     }
 
     async fn a_claim_whose_answer_was_lost_is_given_back(db: TestDb) {
-        const CLAIMED: Sql = Sql::both(
-            "UPDATE jobs SET owner = $2, lease_until = $3, started_at = $3, attempt = 1, fence = 1 WHERE id = $1",
-        );
         let id = db.enqueue(puppet(Does::Complete)).await.id;
         let mut owner = String::new();
         let process = Running::start(&db.env, |options| {
@@ -126,7 +139,7 @@ both! {
             owner.clone_from(&options.node.id);
         });
         let far = db.now().plus(Duration::from_hours(1));
-        db.execute(CLAIMED, args![&id, &owner, far]).await;
+        run_on(&db, std::slice::from_ref(&id), &owner, far).await;
         let back = job_in(&db.env, &id, "available").await;
         assert_eq!((back.attempt, back.owner), (0, None));
         process.stop().await;

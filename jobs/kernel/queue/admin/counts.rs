@@ -93,13 +93,13 @@ const SLICE_FINISHED: Sql = Sql::both(
 const LARGE_UNFINISHED: Sql = Sql::both("SELECT id FROM jobs ORDER BY id LIMIT 1 OFFSET $1");
 const LARGE_FINISHED: Sql = Sql::both("SELECT id FROM jobs_done ORDER BY id LIMIT 1 OFFSET $1");
 const RUNNING: Sql = Sql::both(
-    "SELECT queue, organization_id, count(*) AS count FROM jobs WHERE owner IS NOT NULL
+    "SELECT queue, organization_id, count(*) AS count FROM jobs_running
      GROUP BY queue, organization_id",
 );
-/// What ends or is forgotten by its age changes one of the two; a finished job that people retry may not, so that an
-/// unchanged count is believed for [`PAUSE_MAX`] only.
+/// As long as jobs end, the youngest changes, and when they are forgotten, the oldest. One that waited long or that people
+/// retry may change neither, so that an unchanged count is believed for [`PAUSE_MAX`] only.
 const MARK: Sql = Sql::both(
-    "SELECT (SELECT min(finished_at) FROM jobs_done) AS oldest, (SELECT max(finished_at) FROM jobs_done) AS youngest",
+    "SELECT (SELECT min(id) FROM jobs_done) AS oldest, (SELECT max(id) FROM jobs_done) AS youngest",
 );
 const KNOWN: Sql = Sql::both("SELECT counted_at, counts, mark FROM job_counts WHERE part = $1");
 /// A due time further away than the longest pause is one of a clock that has been put back.
@@ -270,7 +270,7 @@ async fn mark(db: &Db, part: Part) -> Result<Option<String>> {
     if part == Part::Unfinished {
         return Ok(None);
     }
-    let (oldest, youngest): (Option<i64>, Option<i64>) = db.one(MARK, &[]).await?;
+    let (oldest, youngest): (Option<String>, Option<String>) = db.one(MARK, &[]).await?;
     Ok(oldest
         .zip(youngest)
         .map(|(oldest, youngest)| format!("{oldest} {youngest}")))

@@ -71,18 +71,21 @@ macro_rules! oldest {
     ($queues:literal) => {
         concat!(
             "WITH RECURSIVE heads (queue, priority) AS (
-                SELECT q.value, (SELECT priority FROM jobs WHERE queue = q.value AND owner IS NULL
-                                 ORDER BY priority LIMIT 1)
+                SELECT q.value, (SELECT priority FROM jobs WHERE queue = q.value AND ",
+            waits!(),
+            " ORDER BY priority LIMIT 1)
                 FROM ",
             $queues,
             " UNION ALL
                 SELECT queue, (SELECT priority FROM jobs AS j
-                               WHERE j.queue = h.queue AND j.priority > h.priority AND owner IS NULL
-                               ORDER BY priority LIMIT 1)
+                               WHERE j.queue = h.queue AND j.priority > h.priority AND ",
+            waits!(),
+            " ORDER BY priority LIMIT 1)
                 FROM heads AS h WHERE h.priority IS NOT NULL)
              SELECT queue, min((SELECT due_at FROM jobs AS j
-                                WHERE j.queue = h.queue AND j.priority = h.priority AND owner IS NULL
-                                ORDER BY due_at LIMIT 1)) AS due_at
+                                WHERE j.queue = h.queue AND j.priority = h.priority AND ",
+            waits!(),
+            " ORDER BY due_at LIMIT 1)) AS due_at
              FROM heads AS h WHERE h.priority IS NOT NULL GROUP BY queue"
         )
     };
@@ -114,7 +117,7 @@ const SET_RATE: Sql = Sql::both(
 );
 const NODES: Sql = Sql::both(
     "SELECT id, name, roles, version, started_at, beat_at, stopped_at,
-        (SELECT count(*) FROM jobs WHERE owner IS NOT NULL AND owner = nodes.id) AS running
+        (SELECT count(*) FROM jobs_running WHERE owner = nodes.id) AS running
      FROM nodes ORDER BY started_at DESC, id DESC",
 );
 

@@ -21,15 +21,18 @@ pub(super) enum Access {
     Failed,
 }
 
-/// Waiting and running jobs of organization `$1`, with the state at `$2`.
+/// Waiting and running jobs of organization `$1`, or those of a view, with the state at `$2`.
 macro_rules! live {
     () => {
-        "SELECT id, queue, kind, args, priority,
+        live!("jobs")
+    };
+    ($jobs:literal) => {
+        concat!("SELECT id, queue, kind, args, priority,
             CASE WHEN owner IS NOT NULL THEN 'running' WHEN attempt > 0 THEN 'retryable'
                  WHEN due_at > $2 THEN 'scheduled' ELSE 'available' END AS state,
             attempt, max_attempts, due_at, owner, cancel_requested_at, member_id, schedule, created_at, started_at,
             CAST(NULL AS BIGINT) AS finished_at, CAST(NULL AS TEXT) AS error, CAST(NULL AS TEXT) AS report
-         FROM jobs WHERE organization_id = $1 AND "
+         FROM ", $jobs, " WHERE organization_id = $1 AND ")
     };
 }
 
@@ -133,11 +136,8 @@ const FLOORS_SCHEDULE: Sql = floors!(
     floor!("jobs", "schedule = $3 AND id < $1"),
     floor!("jobs_done", "schedule = $3 AND id < $1")
 );
-/// The running jobs are few, but no index has them in order: the ids are written so that theirs does not lead astray.
-const FLOORS_RUNNING: Sql = floors!(
-    "(SELECT id FROM jobs WHERE owner IS NOT NULL AND id || '' < $1 ORDER BY id || '' DESC LIMIT 1 OFFSET $2)",
-    nothing!()
-);
+/// The running jobs are few: all are looked at and sorted.
+const FLOORS_RUNNING: Sql = floors!(floor!("jobs_running", "id < $1"), nothing!());
 /// SQLite takes a partial index only where its condition stands.
 const FLOORS_FAILED: Sql = floors!(
     nothing!(),
@@ -167,10 +167,10 @@ const MEMBER: Sql = rows!("member_id = $6 AND id < $9 AND id >= $10");
 const SCHEDULE: Sql = rows!("schedule = $7 AND id < $9 AND id >= $10");
 const RUNNING: Sql = Sql::both(shown!(concat!(
     "SELECT * FROM (",
-    live!(),
-    "owner IS NOT NULL AND id || '' < $9 AND id || '' >= $10) AS t WHERE ",
+    live!("jobs_running"),
+    "id < $9 AND id >= $10) AS t WHERE ",
     passes!(),
-    " ORDER BY id || '' DESC LIMIT $11"
+    " ORDER BY id DESC LIMIT $11"
 )));
 const FAILED: Sql = rows!(done: "state = $3 AND state <> 'completed' AND id < $9 AND id >= $10");
 

@@ -6,13 +6,31 @@ use crate::{
     both,
     kernel::{
         db::Sql,
-        queue::lease::{self, Held, Node},
-        test_jobs::{LEASE, Plain, Waiting, ask_to_cancel, claim_one, claim_some, done, jobs},
+        queue::{
+            Claimed, Outcome,
+            claim::{Claim, claim},
+            lease::{self, Held, Node},
+        },
+        test_jobs::{
+            LEASE, Plain, Waiting, ask_to_cancel, claim_one, claim_some, completed, done, end,
+            jobs, renew, settle, wanted,
+        },
     },
     testing::TestDb,
 };
 
 const MOMENT: Duration = Duration::from_millis(1);
+
+/// What a node hears of `job`, claimed when the clock stood at the beginning.
+fn holding(job: &Claimed, cancel: bool) -> Held {
+    Held {
+        id: job.id.clone(),
+        fence: job.fence,
+        cancel,
+        started_at: job.due_at,
+        in_line: true,
+    }
+}
 
 async fn rescue(db: &TestDb) -> u64 {
     lease::rescue(&db.db, db.now()).await.unwrap()
@@ -24,8 +42,8 @@ both! {
         let job = claim_one(&db, "a").await;
         db.advance(LEASE);
         assert_eq!(rescue(&db).await, 0, "not at its last moment");
-        let held = lease::renew(&db.db, "a", db.now().plus(LEASE)).await.unwrap();
-        assert_eq!(held, [Held { id: job.id, fence: job.fence, cancel: false }]);
+        let held = renew(&db, "a").await;
+        assert_eq!(held, [holding(&job, false)]);
         db.advance(LEASE);
         assert_eq!(rescue(&db).await, 0);
         db.advance(MOMENT);
@@ -37,11 +55,11 @@ both! {
         let job = claim_one(&db, "a").await;
         db.enqueue(Plain::with("b")).await;
         claim_one(&db, "b").await;
-        let held = |cancel| [Held { id: job.id.clone(), fence: job.fence, cancel }];
+        let held = |cancel| [holding(&job, cancel)];
         assert_eq!(lease::held(&db.db, "a").await.unwrap(), held(false));
         ask_to_cancel(&db, &job.id).await;
         assert_eq!(lease::held(&db.db, "a").await.unwrap(), held(true));
-        assert_eq!(lease::renew(&db.db, "a", db.now().plus(LEASE)).await.unwrap(), held(true));
+        assert_eq!(renew(&db, "a").await, held(true));
         assert!(lease::held(&db.db, "nobody").await.unwrap().is_empty());
         // Asking does not extend.
         db.advance(LEASE + MOMENT);
@@ -49,14 +67,70 @@ both! {
         assert_eq!(rescue(&db).await, 2);
     }
 
+    async fn a_renewal_takes_all_leases_together_and_leaves_out_what_has_ended(db: TestDb) {
+        for key in ["a", "b", "c"] {
+            db.enqueue(Plain::with(key)).await;
+        }
+        let jobs = claim_some(&db, "a", 2).await;
+        let last = claim_one(&db, "a").await;
+        settle(&db, &[completed(&jobs[0])]).await;
+        assert_eq!(db.count("job_leases").await, 2);
+        assert_eq!(renew(&db, "a").await, [holding(&jobs[1], false), holding(&last, false)]);
+        assert_eq!(db.count("job_leases").await, 1);
+        settle(&db, &[completed(&jobs[1]), completed(&last)]).await;
+        assert!(renew(&db, "a").await.is_empty());
+        assert_eq!(db.count("job_leases").await, 0);
+    }
+
+    async fn a_job_that_waits_again_is_covered_by_its_last_lease_only(db: TestDb) {
+        db.enqueue(Plain::with("a")).await;
+        db.enqueue(Plain::with("b")).await;
+        let first = claim_some(&db, "a", 2).await;
+        let back = end(&first[0], Outcome::GivenBack);
+        settle(&db, &[back]).await;
+        let again = claim_one(&db, "a").await;
+        assert_eq!(again.id, first[0].id);
+        assert_eq!(db.count("jobs_running").await, 2, "the older lease names it, too");
+        assert_eq!(db.count("jobs_running WHERE fence = 2").await, 1);
+    }
+
+    async fn a_lease_is_forgotten_by_a_later_claim(db: TestDb) {
+        db.enqueue(Plain::with("a")).await;
+        let first = wanted(&db, "a", 1);
+        let mut tx = db.db.begin().await.unwrap();
+        let jobs = claim(&mut tx, &first).await.unwrap().jobs;
+        tx.commit().await.unwrap();
+        settle(&db, &[completed(&jobs[0])]).await;
+        db.enqueue(Plain::with("b")).await;
+        let spent = [first.lease_id];
+        let second = Claim { spent: &spent, ..wanted(&db, "a", 1) };
+        let mut tx = db.db.begin().await.unwrap();
+        claim(&mut tx, &second).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(db.count(&format!("job_leases WHERE id = '{}'", second.lease_id)).await, 1);
+        assert_eq!(db.count("job_leases").await, 1);
+    }
+
+    async fn a_job_that_steps_out_of_the_line_runs_on_and_can_wait_again(db: TestDb) {
+        db.enqueue(Plain::with("a")).await;
+        let job = claim_one(&db, "a").await;
+        lease::step_out(&db.db, "b", &[&job.id]).await.unwrap();
+        assert_eq!(db.count("jobs WHERE in_line").await, 1, "another node's job");
+        lease::step_out(&db.db, "a", &[&job.id]).await.unwrap();
+        assert_eq!(renew(&db, "a").await, [Held { in_line: false, ..holding(&job, false) }]);
+        assert_eq!(db.count("jobs WHERE in_line").await, 0);
+        settle(&db, &[end(&job, Outcome::GivenBack)]).await;
+        assert_eq!(claim_one(&db, "b").await.id, job.id);
+    }
+
     async fn a_node_that_slept_through_its_lease_hears_that_it_holds_nothing(db: TestDb) {
         db.enqueue(Plain::with("a")).await;
         claim_one(&db, "a").await;
         db.advance(LEASE + MOMENT);
         rescue(&db).await;
-        assert!(lease::renew(&db.db, "a", db.now().plus(LEASE)).await.unwrap().is_empty());
+        assert!(renew(&db, "a").await.is_empty());
         claim_one(&db, "b").await;
-        assert!(lease::renew(&db.db, "a", db.now().plus(LEASE)).await.unwrap().is_empty());
+        assert!(renew(&db, "a").await.is_empty());
     }
 
     async fn an_expired_job_returns_with_its_attempt_counted_until_the_last(db: TestDb) {

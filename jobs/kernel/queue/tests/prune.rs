@@ -6,6 +6,7 @@ use crate::{
     both,
     kernel::{
         Timestamp,
+        db::Sql,
         queue::{Outcome, prune::prune},
         test_jobs::{Hourly, Plain, claim_one, completed, done, end, settle},
     },
@@ -14,6 +15,8 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_mins(1);
 const NO_LIMIT: i64 = 1_000;
+
+const FAIL: Sql = Sql::both("UPDATE jobs_done SET state = 'discarded'");
 
 /// Jobs that finished one minute after the other, the first of them badly.
 async fn history(db: &TestDb, count: usize) {
@@ -46,12 +49,27 @@ both! {
         history(&db, 5).await;
         assert_eq!(prune(&db.db, Timestamp(0), 5, db.now()).await.unwrap(), 0);
         let expected = done(&db).await.split_off(3);
-        assert_eq!(prune(&db.db, Timestamp(0), 2, db.now()).await.unwrap(), 3);
-        assert_eq!(done(&db).await, expected);
+        assert_eq!(prune(&db.db, Timestamp(0), 2, db.now()).await.unwrap(), 2);
+        let mut left = done(&db).await;
+        assert_eq!(left.remove(0).state, "discarded", "those that failed are counted by themselves");
+        assert_eq!(left, expected);
+        db.execute(FAIL, &[]).await;
+        assert_eq!(prune(&db.db, Timestamp(0), 2, db.now()).await.unwrap(), 1);
+        assert_eq!(done(&db).await.len(), 2);
+    }
+
+    async fn a_job_that_waited_long_is_kept_as_long_as_others(db: TestDb) {
+        db.enqueue(Plain::with("first")).await;
+        let first = claim_one(&db, "a").await;
+        history(&db, 4).await;
+        settle(&db, &[completed(&first)]).await;
+        let before = db.now().minus(MINUTE);
+        assert_eq!(prune(&db.db, before, NO_LIMIT, db.now()).await.unwrap(), 3);
+        assert_eq!(done(&db).await[0].id, first.id);
     }
 
     async fn a_long_history_is_pruned_in_small_transactions(db: TestDb) {
-        let many = crate::kernel::db::Sql::both(
+        let many = Sql::both(
             "INSERT INTO jobs_done (id, organization_id, queue, kind, args, priority, state, attempt, max_attempts,
                fence, unique_running, exclusive, created_at, finished_at)
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500)

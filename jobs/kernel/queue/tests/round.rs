@@ -104,7 +104,8 @@ both! {
     async fn an_end_is_written_although_the_row_has_moved(db: TestDb) {
         enqueue(&db, plain(3)).await;
         let held = claim_some(&db, "a", 3).await;
-        lease::renew(&db.db, "a", db.now()).await.unwrap();
+        let ids: Vec<_> = held.iter().map(|job| job.id.as_str()).collect();
+        lease::step_out(&db.db, "a", &ids).await.unwrap();
         let Done { settled, moved, .. } = plainly(&db, &ends(&held), 0).await;
         if held[0].place.is_some() {
             assert_eq!((settled, moved.len()), (Settled::default(), 3));
