@@ -269,9 +269,9 @@ impl Lane {
                         (true, false) => last.max(self.after.take()),
                     };
                 }
-                let lease = Lease::new(landed.lease_id);
+                let cover = Lease::new(landed.lease_id);
                 for job in round.jobs {
-                    self.start(job, Arc::clone(&lease));
+                    self.start(job, Arc::clone(&cover));
                 }
             }
             Err(error) => self.failed(landed.ends, landed.kept == 0, &error),
@@ -291,11 +291,11 @@ impl Lane {
         }
     }
 
-    fn start(&mut self, job: Claimed, lease: Arc<Lease>) {
+    fn start(&mut self, job: Claimed, cover: Arc<Lease>) {
         let leash = Arc::new(Leash::default());
         let cx = Context::new(self.env.clone(), job, leash.token().clone());
         let cx = Arc::new(cx);
-        self.table.add(Arc::clone(&cx), Arc::clone(&leash), lease);
+        self.table.add(Arc::clone(&cx), Arc::clone(&leash), cover);
         self.busy += 1;
         let slot = Slot::new(Arc::clone(&cx), self.outbox.clone());
         // A worker that is gone drops the envelope, and the slot gives the job back.

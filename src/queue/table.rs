@@ -55,7 +55,7 @@ impl Leash {
 #[derive(Debug)]
 struct Entry {
     cx: Arc<Context>,
-    lease: Arc<Lease>,
+    cover: Arc<Lease>,
     leash: Arc<Leash>,
     /// The run is over; its end waits to be written.
     ended: bool,
@@ -107,11 +107,11 @@ impl Table {
     }
 
     /// A job was claimed under a lease.
-    pub(super) fn add(&self, cx: Arc<Context>, leash: Arc<Leash>, lease: Arc<Lease>) {
+    pub(super) fn add(&self, cx: Arc<Context>, leash: Arc<Leash>, cover: Arc<Lease>) {
         let key = key(&cx);
         let entry = Entry {
             cx,
-            lease,
+            cover,
             leash,
             ended: false,
         };
@@ -129,7 +129,7 @@ impl Table {
     pub(super) fn forget(&self, cx: &Arc<Context>) {
         let entry = self.entries().remove(&key(cx));
         // Of two that leave at once one is the last.
-        if let Some(lease) = entry.and_then(|entry| Arc::into_inner(entry.lease)) {
+        if let Some(lease) = entry.and_then(|entry| Arc::into_inner(entry.cover)) {
             lock(&self.spent).push(lease.0);
         }
     }
@@ -137,7 +137,7 @@ impl Table {
     /// Its end cannot be written. Its lease stays, so that a renewal finds a job which nobody here knows.
     pub(super) fn abandon(&self, cx: &Arc<Context>) {
         if let Some(entry) = self.entries().remove(&key(cx)) {
-            std::mem::forget(entry.lease);
+            std::mem::forget(entry.cover);
         }
     }
 

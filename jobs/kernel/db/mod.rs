@@ -69,6 +69,15 @@ enum TxEngine {
 const TOUCH: Sql = Sql::both("UPDATE organizations SET name = name WHERE id = 'default'");
 const NOTIFY: &str = "SELECT pg_notify('memberd_jobs', $1)";
 
+/// When a transaction is flushed to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kernel) enum Flush {
+    /// Before its caller hears of it.
+    Now,
+    /// With the next that is flushed.
+    Later,
+}
+
 impl Db {
     /// Which database this is, for people: `sqlite` or `postgres`.
     pub const fn engine(&self) -> &'static str {
@@ -130,11 +139,22 @@ impl Db {
     /// A transaction in one trip: one statement on PostgreSQL, one or several on SQLite. Answers the rows of all of them.
     /// Nobody is woken, see [`Db::wakes`].
     pub async fn alone<T: Record>(&self, sql: Sql, args: &[Arg<'_>]) -> Result<Vec<T>> {
+        self.alone_with(sql, args, Flush::Now).await
+    }
+
+    /// The same, but what was written may be lost when the machine stops before something else was flushed. On PostgreSQL
+    /// the statement itself says so.
+    pub(in crate::kernel) async fn alone_with<T: Record>(
+        &self,
+        sql: Sql,
+        args: &[Arg<'_>],
+        flush: Flush,
+    ) -> Result<Vec<T>> {
         match &self.engine {
             Engine::Postgres(_) => self.all(sql, args).await,
             Engine::Sqlite { write, .. } => {
                 let bound = sqlite_arguments(args).map_err(sqlx::Error::Encode)?;
-                write.alone(sql.sqlite, bound).await
+                write.alone(sql.sqlite, bound, flush).await
             }
         }
     }

@@ -40,13 +40,12 @@ async fn insert(db: &Db, key: &str) -> Result<()> {
 async fn cancel_after<T>(polls: u32, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut left = polls;
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending if left == 0 => Poll::Ready(None),
-        Poll::Pending => {
-            left -= 1;
-            Poll::Pending
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
         }
+        left -= 1;
+        work.as_mut().poll(cx).map(Some)
     })
     .await
 }

@@ -19,7 +19,7 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
-use super::{error::Error, sql::Record};
+use super::{Flush, error::Error, sql::Record};
 
 type Outcome = Result<(), Error>;
 
@@ -126,6 +126,7 @@ impl WriteQueue {
         &self,
         body: &'static str,
         args: SqliteArguments,
+        flush: Flush,
     ) -> Result<Vec<T>, Error> {
         let mut tx = self.enter().await;
         let writer = tx.writer_mut();
@@ -135,7 +136,14 @@ impl WriteQueue {
         if alone {
             // As long as this is set, whatever the connection has open is rolled back by the next who comes.
             writer.begun = true;
-            let text = format!("BEGIN IMMEDIATE; {body}; COMMIT");
+            let text = match flush {
+                Flush::Now => format!("BEGIN IMMEDIATE; {body}; COMMIT"),
+                Flush::Later => {
+                    format!(
+                        "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; {body}; COMMIT; {FLUSH_ALL}"
+                    )
+                }
+            };
             let rows = writer.fetch(text, args).await?;
             writer.begun = false;
             return Ok(rows);
@@ -164,6 +172,8 @@ impl WriteQueue {
     }
 }
 
+/// Every commit is durable: what the connection is opened with.
+const FLUSH_ALL: &str = "PRAGMA synchronous = FULL";
 /// Where the parts of a round of the queue hand rows to each other.
 const SCRATCH: &str = "CREATE TEMP TABLE round (ended INTEGER, id TEXT)";
 
@@ -239,8 +249,9 @@ impl Writer {
     }
 
     async fn roll_back(&mut self) {
-        if self.execute("ROLLBACK").await.is_err() {
-            // "no transaction is active" is what we want; anything else ends with the connection.
+        // "no transaction is active" is what we want; anything else ends with the connection. What is rolled back may
+        // have been a transaction that was to be flushed later.
+        if self.execute("ROLLBACK").await.is_err() || self.execute(FLUSH_ALL).await.is_err() {
             self.connection = None;
         }
     }

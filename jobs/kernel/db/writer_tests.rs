@@ -5,7 +5,7 @@ use std::fs;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    Error, Sql,
+    Error, Flush, Sql,
     tests::{NEW, PATIENCE},
 };
 use crate::{args, testing::TestDb};
@@ -182,4 +182,24 @@ async fn a_commit_that_fails_is_told_to_every_member() {
     assert!(first.is_err() && second.is_err(), "{first:?} {second:?}");
     assert_eq!(db.count("job_windows").await, 0);
     db.execute(NEW, args!["next", "a"]).await;
+}
+
+#[tokio::test]
+async fn a_claim_that_is_flushed_later_leaves_the_next_commit_durable() {
+    const LEVEL: Sql = Sql::both("PRAGMA synchronous");
+    const NORMAL: [(i64,); 1] = [(1,)];
+    const FULL: [(i64,); 1] = [(2,)];
+    let db = TestDb::sqlite().await;
+    let later: Vec<(i64,)> = db.db.alone_with(LEVEL, &[], Flush::Later).await.unwrap();
+    assert_eq!(later, NORMAL);
+    assert_eq!(db.db.alone::<(i64,)>(LEVEL, &[]).await.unwrap(), FULL);
+    // The same after one that failed.
+    db.execute(NEW, args!["k", "a"]).await;
+    let failed = db
+        .db
+        .alone_with::<(i64,)>(NEW, args!["k", "a"], Flush::Later)
+        .await;
+    assert!(matches!(failed, Err(Error::Conflict(_))));
+    let mut tx = db.db.begin().await.unwrap();
+    assert_eq!(tx.all::<(i64,)>(LEVEL, &[]).await.unwrap(), FULL);
 }

@@ -31,7 +31,7 @@ const SURPLUS_FAILED: Sql = Sql::both(
 const OLD_WINDOWS: Sql = Sql::both("DELETE FROM job_windows WHERE until_at < $1");
 
 #[derive(sqlx::FromRow)]
-struct Finished {
+struct Row {
     id: String,
     state: String,
     created_at: Timestamp,
@@ -61,7 +61,7 @@ impl Surplus {
         Ok(found.map(|row| row.0))
     }
 
-    fn has(&self, job: &Finished) -> bool {
+    fn has(&self, job: &Row) -> bool {
         let surplus = match job.state.as_str() {
             state if state == JobState::Cancelled.as_str() => &self.cancelled,
             state if state == JobState::Discarded.as_str() => &self.discarded,
@@ -86,13 +86,13 @@ pub async fn prune(db: &Db, before: Timestamp, keep: i64, now: Timestamp) -> Res
     let mut pruned = 0;
     let mut after = String::new();
     loop {
-        let jobs: Vec<Finished> = db.all(NEXT, args![&after, PRUNE_BATCH_MAX]).await?;
+        let jobs: Vec<Row> = db.all(NEXT, args![&after, PRUNE_BATCH_MAX]).await?;
         let Some(last) = jobs.last() else {
             break;
         };
         after.clone_from(&last.id);
         // No job ends before it is made.
-        let is_young = |job: &Finished| job.created_at >= before && surplus.ends_before(&job.id);
+        let is_young = |job: &Row| job.created_at >= before && surplus.ends_before(&job.id);
         let done = jobs.iter().all(is_young);
         let old = jobs
             .iter()

@@ -12,7 +12,7 @@ use crate::{
     args,
     kernel::{
         clock::Timestamp,
-        db::{Db, Result, Sql},
+        db::{Db, Flush, Result, Sql},
         limits::ROUND_JOBS_MAX,
     },
 };
@@ -31,6 +31,9 @@ macro_rules! limits {
 ///
 /// The owner is compared in a way that no index answers: else PostgreSQL, whose statistics know of no running job, may
 /// take all running jobs for each end, which is quadratic.
+///
+/// A round that only claims need not be flushed: should the server lose it, its jobs wait again, and whoever runs them is
+/// not heard. Exclusive jobs are flushed, because another of their key might start before that is noticed.
 ///
 /// All claimed jobs come in one row, as text with the control characters for records and units between them, which JSON
 /// escapes: a row for each would cost more than the claim.
@@ -96,6 +99,8 @@ const AT_ONCE: Sql = Sql::split(
      SELECT (SELECT string_agg(concat_ws(E'\\x1f', id, organization_id, kind, args, priority, due_at, attempt,
            max_attempts, fence, owner, exclusive::int, place), E'\\x1e') FROM claimed) AS jobs,
         (SELECT number FROM limits) AS limits, (SELECT count(*) FROM gone) AS ended,
+        CASE WHEN $6 = '' AND NOT EXISTS (SELECT 1 FROM claimed WHERE exclusive)
+            THEN set_config('synchronous_commit', 'off', TRUE) END AS flush,
         (SELECT string_agg(id, ';') FROM gone HAVING count(*) < cardinality(string_to_array($6, ';'))) AS heard"),
 );
 
@@ -239,7 +244,13 @@ async fn at_once(db: &Db, ends: &[Plain<'_>], claim: &Claim<'_>) -> Result<(Done
         &claim.lease_id,
         lease::json(&claim.spent)?
     ];
-    let line: Vec<Line> = db.alone(AT_ONCE, args).await?;
+    // A claim that is lost with the machine leaves a job that waits; whoever ran it was stopped, too, or is not heard.
+    let flush = if ends.is_empty() {
+        Flush::Later
+    } else {
+        Flush::Now
+    };
+    let line: Vec<Line> = db.alone_with(AT_ONCE, args, flush).await?;
     let Some(line) = line.into_iter().next() else {
         return Err(sqlx::Error::RowNotFound.into());
     };

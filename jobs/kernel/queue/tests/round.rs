@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use sqlx::{Connection as _, PgConnection};
+
 use crate::{
     args, both,
     kernel::{
@@ -178,4 +180,30 @@ both! {
         assert_eq!(jobs(&db).await.into_iter().map(|job| job.id).collect::<BTreeSet<_>>(), ids);
         assert_eq!(ids.len(), 7);
     }
+}
+
+/// What a transaction is set to is asked when it commits.
+#[tokio::test]
+async fn only_plain_claims_are_flushed_later() {
+    const WATCH: &str = "CREATE TABLE flushed (level TEXT);
+         CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO flushed VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER watch AFTER INSERT ON job_leases DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION watch();
+         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$";
+    let db = TestDb::postgres().await;
+    let mut server = PgConnection::connect(&db.url()).await.unwrap();
+    sqlx::raw_sql(WATCH).execute(&mut server).await.unwrap();
+    // The server of the tests flushes nothing at all, unless it is asked to.
+    let db = db.reopen().await;
+    enqueue(&db, plain(2)).await;
+    let first = plainly(&db, &[], 1).await.round.jobs;
+    plainly(&db, &ends(&first), 1).await;
+    enqueue(&db, vec![Exclusive::with("k")]).await;
+    assert_eq!(plainly(&db, &[], 1).await.round.jobs.len(), 1);
+    let levels: Vec<(String,)> = db.rows(Sql::both("SELECT level FROM flushed"), &[]).await;
+    assert_eq!(
+        levels.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(),
+        ["off", "on", "on"]
+    );
 }
