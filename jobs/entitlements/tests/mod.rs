@@ -4,6 +4,7 @@ mod clock;
 mod covers;
 mod grants;
 mod history;
+mod oracle;
 mod policy;
 mod reasons;
 

@@ -4,6 +4,7 @@ mod history;
 mod objects;
 mod access;
 mod links;
+mod lives;
 mod order;
 mod purchases;
 mod race;
