@@ -1,10 +1,13 @@
 //! Members and tiers over HTTP.
 
-use axum::http::Method;
+use axum::{body::Body, http::Method};
 use memberd_jobs::access::Scope;
 use serde_json::{Value, json};
 
-use super::{mirror::fill, support::App};
+use super::{
+    mirror::fill,
+    support::{App, request},
+};
 
 fn emails(page: &Value) -> Vec<&str> {
     let rows = page["data"].as_array().unwrap();
@@ -189,6 +192,11 @@ async fn access_is_granted_once_shown_and_taken_back() {
     );
     let listed = app.get(&key, path).await.json();
     assert_eq!(listed["data"], json!([grant]));
+    let held = async || {
+        let member = app.get(&key, "/v1/members/ext:stripe:cus_2").await.json();
+        member["entitlements"].as_array().unwrap().len()
+    };
+    assert_eq!(held().await, 1);
 
     let id = grant["id"].as_str().unwrap();
     let revoked = app
@@ -201,9 +209,36 @@ async fn access_is_granted_once_shown_and_taken_back() {
         .await
         .json();
     assert_eq!(access["reasons"], json!(["grant_revoked"]));
+    assert_eq!(
+        held().await,
+        0,
+        "only what she may use now is shown with her"
+    );
     let hers = format!("/v1/members/ext:stripe:cus_1/grants/{id}");
     let missing = app.write(Method::DELETE, &key, &hers, &json!({})).await;
     assert_eq!(missing.code(), "not_found");
+}
+
+#[tokio::test]
+async fn the_same_key_gives_one_grant() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.key("default", &[Scope::AccessGrant]).await;
+    let give = async |body: Value| {
+        let path = "/v1/members/ext:stripe:cus_2/grants";
+        let request = request(Method::POST, path, &key)
+            .header("content-type", "application/json")
+            .header("idempotency-key", "once");
+        app.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    };
+    let first = give(json!({"product_id": "prod_a"})).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let again = give(json!({"product_id": "prod_a"})).await;
+    assert_eq!((again.status, again.text), (first.status, first.text));
+    assert_eq!(app.db.count("grants").await, 1);
+    let other = give(json!({"product_id": "prod_free"})).await;
+    assert_eq!(other.code(), "idempotency_key_reused");
 }
 
 #[tokio::test]

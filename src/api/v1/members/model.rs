@@ -1,6 +1,6 @@
 //! A member as the API shows her.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
@@ -43,7 +43,7 @@ pub(super) struct Member {
     /// Free keys and values.
     #[schema(value_type = Object)]
     meta: Value,
-    /// What she may use or could use; present with `include=entitlements`.
+    /// What she may use now; present with `include=entitlements`.
     #[serde(skip_serializing_if = "Option::is_none")]
     entitlements: Option<Vec<Entitlement>>,
     /// What she bought, newest first, at most the latest 100; present with `include=purchases`.
@@ -108,6 +108,12 @@ pub(super) struct Entitlement {
     /// Why it ends: `trial`, `period`, `cancels`, `past_due`, `unpaid`, `paused`, `collection_paused`, `canceled` or
     /// `revoked`; or why it never began: `incomplete`, `incomplete_expired` or `unknown_status`.
     note: Option<String>,
+    /// When it was first derived.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
 }
 
 impl Entitlement {
@@ -123,6 +129,8 @@ impl Entitlement {
             ended_at: row.ended_at,
             resumes_at: row.resumes_at,
             note: row.note,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
         }
     }
 }
@@ -160,7 +168,15 @@ impl Around {
         if include.has(Include::Entitlements) {
             let now = state.env.now();
             let mut by_member: BTreeMap<_, Vec<_>> = BTreeMap::new();
-            for row in entitlements::of_members(db, organization, &ids).await? {
+            let all = entitlements::of_members(db, organization, &ids).await?;
+            let gone: BTreeSet<&str> = rows
+                .iter()
+                .filter(|row| row.deleted_at.is_some())
+                .map(|row| row.id.as_str())
+                .collect();
+            let active =
+                |row: &EntitlementRow| row.is_active(now) && !gone.contains(row.member_id.as_str());
+            for row in all.into_iter().filter(active) {
                 let member = row.member_id.clone();
                 let shown = Entitlement::of(row, now);
                 by_member.entry(member).or_default().push(shown);

@@ -1,6 +1,6 @@
 //! `POST /v1/members/{id}/grants`
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use memberd_jobs::{
     entitlements::grants::{
         Granted, NOTE_CHARS_MAX, NewGrant, NotGranted, REFERENCE_CHARS_MAX, grant,
@@ -8,6 +8,7 @@ use memberd_jobs::{
     kernel::Timestamp,
 };
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
@@ -15,8 +16,8 @@ use super::{
     model::{Grant, Kind, KindWord},
 };
 use crate::api::{
-    Answer, ApiState, Caller, Code, Json, NoQuery, Path, Problem, Text, Word,
-    limits::STRIPE_ID_CHARS_MAX,
+    Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Json, Kept, NoQuery, Once, Path,
+    Problem, Text, Word, limits::STRIPE_ID_CHARS_MAX,
 };
 
 /// A name of the caller's own for the grant.
@@ -59,7 +60,8 @@ pub(super) struct NewGrantBody {
 /// it answers 200 and the first grant, also when that was taken back meanwhile.
 #[utoipa::path(post, path = "/v1/members/{id}/grants", tag = "members", operation_id = "create_grant",
     request_body = NewGrantBody,
-    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123")),
+    params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
     responses((status = 201, description = "The grant.", body = Grant),
         (status = 200, description = "The grant that was given before under this reference.", body = Grant)))]
 pub(super) async fn create(
@@ -67,9 +69,9 @@ pub(super) async fn create(
     caller: Caller,
     Path(id): Path<String>,
     _: NoQuery,
+    key: IdempotencyKey,
     Json(body): Json<NewGrantBody>,
-) -> Answer<(StatusCode, Json<Grant>)> {
-    let (env, organization) = (&state.env, &caller.organization);
+) -> Answer<Response> {
     let member = found(&state, &caller, &id).await?;
     let new = NewGrant {
         product_id: body.product_id.0,
@@ -84,18 +86,43 @@ pub(super) async fn create(
         starts_at: body.starts_at,
         ends_at: body.until,
     };
+    let asked = json!({ "grant_to": member.id, "product_id": new.product_id, "kind": new.source.as_str(),
+        "external_reference": new.external_reference, "subscription_id": new.subscription_id,
+        "from_member_id": new.from_member_id, "note": new.note, "starts_at": new.starts_at, "until": new.ends_at });
+    let once = match key.begin(&state, &caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let given = give(&state, &caller, &member.id, &new, &once).await;
+    if given.is_err() {
+        once.release(&state).await;
+    }
+    Ok(given?.into_response())
+}
+
+async fn give(
+    state: &ApiState,
+    caller: &Caller,
+    member: &str,
+    new: &NewGrant,
+    once: &Once,
+) -> Answer<Kept> {
+    let (env, organization) = (&state.env, &caller.organization);
     let mut tx = env.db.begin().await?;
-    let granted = grant(&mut tx, env, organization, &member.id, &caller.key_id, &new).await?;
+    let granted = grant(&mut tx, env, organization, member, &caller.key_id, new).await?;
     let (status, row) = match granted {
         Ok(Granted::New(row)) => (StatusCode::CREATED, row),
         Ok(Granted::Known(row)) => (StatusCode::OK, row),
-        Err(why) => return Err(refuse(&why, &id)),
+        Err(why) => return Err(refuse(&why, member)),
     };
+    let id = row.id.clone();
+    let kept = Kept::json(status, &Grant::of(row, env.now()))?;
+    once.settle(&mut tx, &kept).await?;
     tx.commit().await?;
     if status == StatusCode::CREATED {
-        tracing::info!(grant = row.id, by = caller.key_id, "access was granted");
+        tracing::info!(grant = id, by = caller.key_id, "access was granted");
     }
-    Ok((status, Json(Grant::of(row, env.now()))))
+    Ok(kept)
 }
 
 fn refuse(why: &NotGranted, member: &str) -> Problem {

@@ -19,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         Code::MemberNotFound,
         Code::InvalidTier,
         Code::IdempotencyKeyReused,
+        Code::IdempotencyInProgress,
         Code::InvalidRequest,
     ];
     let revoking = [Code::MemberNotFound, Code::NotFound];
