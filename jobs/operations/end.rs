@@ -136,10 +136,7 @@ impl End {
         ) else {
             return Ok(());
         };
-        let fetch = FetchObject {
-            object_type: kind.as_str().to_owned(),
-            id: id.clone(),
-        };
+        let fetch = FetchObject::of(kind, id);
         let job = NewJob::of(organization, &fetch)?.priority(PRIORITY_HIGH);
         outbox::enqueue(tx, env, job).await?;
         Ok(())

@@ -236,8 +236,7 @@ async fn follow(tx: &mut Tx, env: &Env, organization: &str, touched: &Touched) -
 async fn send_for(tx: &mut Tx, env: &Env, organization: &str, customers: &[String]) -> Result<()> {
     let mut jobs = Vec::new();
     for id in customers {
-        let object_type = ObjectType::Customer.as_str().to_owned();
-        jobs.push(NewJob::of(organization, &FetchObject { object_type, id: id.clone() })?);
+        jobs.push(NewJob::of(organization, &FetchObject::of(ObjectType::Customer, id))?);
     }
     outbox::enqueue_many(tx, env, jobs).await?;
     Ok(())

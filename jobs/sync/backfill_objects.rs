@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::walk::walk;
+use super::walk::{Purpose, walk};
 use crate::kernel::{
     Context, Job, JobResult, OrFail, Report, Unique, outbox, outbox::NewJob, ports::ObjectType,
     queue::Queue,
@@ -37,7 +37,7 @@ impl Job for BackfillObjects {
         let kind = ObjectType::parse(word)
             .ok_or_else(|| anyhow::anyhow!("objects of type `{word}` are not mirrored"))
             .or_fail()?;
-        walk(cx, kind, "backfill").await
+        walk(cx, kind, Purpose::Backfill).await
     }
 }
 

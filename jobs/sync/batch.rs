@@ -323,7 +323,7 @@ async fn send(tx: &mut Tx, env: &Env, organization: &str, all: &[&Decided<'_>]) 
     for one in all {
         let Some(at) = one.fetch_at else { continue };
         let (kind, id) = one.key;
-        let job = FetchObject { object_type: kind.as_str().to_owned(), id: id.clone() };
+        let job = FetchObject::of(*kind, id);
         jobs.push(NewJob::of(organization, &job)?.due(at.max(env.now())));
     }
     let fetches = count(jobs.len());

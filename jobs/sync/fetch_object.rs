@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     apply::{self, Write, is_buried, tombstone},
+    drift::{self, Found},
     model,
     order::Change,
     store::{
@@ -17,8 +18,9 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Job, JobError, JobResult, OrFail, Report, Timestamp, Unique,
+    Context, Env, Job, JobError, JobResult, OrFail, Report, Timestamp, Unique,
     db::{Result, Tx},
+    events::emit,
     ports::{Fetched, ObjectType},
     queue::Queue,
 };
@@ -38,6 +40,9 @@ pub struct FetchObject {
     pub object_type: String,
     /// Stripe's id.
     pub id: String,
+    /// The reconciliation that did not meet the object: what differs is noted there, and what does not is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
 impl Job for FetchObject {
@@ -50,7 +55,9 @@ impl Job for FetchObject {
     const EXCLUSIVE: bool = true;
 
     fn unique_key(&self) -> Option<String> {
-        Some(format!("{}:{}", self.object_type, self.id))
+        // Who was told of a change must not fold into who only looks whether there was one.
+        let looks = if self.run.is_some() { "?" } else { "" };
+        Some(format!("{}:{}{looks}", self.object_type, self.id))
     }
 
     async fn run(&self, cx: &Context) -> JobResult {
@@ -94,6 +101,11 @@ fn alive_at(events: &[Announced], held: Option<&Object>) -> Option<Timestamp> {
 }
 
 impl FetchObject {
+    /// Fetches this object.
+    pub fn of(kind: ObjectType, id: &str) -> Self {
+        Self { object_type: kind.as_str().to_owned(), id: id.to_owned(), run: None }
+    }
+
     /// Fetches, applies, marks the events and ends the job in one transaction.
     async fn fetch(
         &self,
@@ -159,8 +171,37 @@ impl FetchObject {
             deleted: model::is_deleted(&value),
             api_version: fetched.api_version.as_deref(),
         };
+        let newer = old.as_ref() != Some(&value);
+        if self.run.is_some() && !newer {
+            return Ok(Some(false));
+        }
         let write = Write { truth, value: &value, before: old.as_ref(), afresh: true };
-        let lost = apply::write(tx, env, organization, &[write]).await?;
-        Ok(lost.is_empty().then_some(old.as_ref() != Some(&value)))
+        if !apply::write(tx, env, organization, &[write]).await?.is_empty() {
+            return Ok(None);
+        }
+        self.note(tx, env, organization, kind, (old.as_ref(), &value)).await?;
+        Ok(Some(newer))
     }
+
+    /// Notes for the reconciliation that asked in what the object differed.
+    async fn note(
+        &self,
+        tx: &mut Tx,
+        env: &Env,
+        organization: &str,
+        kind: ObjectType,
+        (ours, stripes): (Option<&Value>, &Value),
+    ) -> Result<()> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let found = Found { id: &self.id, ours: ours.and_then(living), stripes: living(stripes) };
+        let drifted = drift::note(tx, env, organization, run, kind, &[found]).await?;
+        if drifted > 0 {
+            emit(tx, env, &drift::detected(organization, run, drifted)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn living(value: &Value) -> Option<&Value> {
+    Some(value).filter(|value| !model::is_deleted(value))
 }

@@ -13,7 +13,8 @@
 //! **Rebuild.** The projections are functions of the raw objects, so they can be written anew from them
 //! (`reproject.rs`), for instance when a newer memberd reads more.
 //!
-//! **Repair.** What no event announced is found by walking Stripe's lists (`walk.rs`), nightly and on demand.
+//! **Repair.** What no event announced is found by walking Stripe's lists (`walk.rs`), nightly and on demand. In what the
+//! mirror was not equal stays on record (`drift.rs`), and what is equal is left alone.
 
 mod account;
 mod apply;
@@ -21,8 +22,11 @@ mod apply_events;
 mod backfill_objects;
 mod batch;
 mod columns;
+mod compare;
 mod conflicts;
 mod derive_members;
+mod diff;
+mod drift;
 mod fetch_object;
 mod link;
 pub mod model;
@@ -44,7 +48,9 @@ mod tests;
 pub use account::{OtherAccount, other_account};
 pub use apply_events::ApplyEvents;
 pub use backfill_objects::BackfillObjects;
+pub use compare::{Difference, Drift};
 pub use derive_members::{DeriveMembers, derive_if_policy_changed};
+pub use diff::{Comparison, DiffError, diff};
 pub use fetch_object::FetchObject;
 pub use poll_events::PollEvents;
 pub use prune_event_bodies::PruneEventBodies;
@@ -53,7 +59,6 @@ pub use reconcile_objects::ReconcileObjects;
 pub use reproject::{Progress, reproject};
 pub use review_links::ReviewLinks;
 pub use standing::{MemberSync, SyncState, standing};
-pub use walk::{Comparison, DiffError, Drift, diff};
 
 use crate::kernel::{CatchUp, Data, Family, JobDef, Schedule};
 
@@ -90,6 +95,7 @@ pub const FAMILY: Family = Family {
         Data::Keep("subscription_schedules", "holds ids and times only"),
         Data::Delete("payment_methods"),
         Data::Delete("checkout_sessions"),
+        Data::Keep("sync_drift", "holds ids, words of Stripe and lengths only; forgotten after 90 days"),
     ],
 };
 

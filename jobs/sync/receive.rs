@@ -194,11 +194,9 @@ pub async fn replay(env: &Env, organization: &str, event: &str) -> db::Result<Op
     let Some((kind, id)) = events::renew(&mut tx, organization, event, env.now()).await? else {
         return Ok(None);
     };
-    if ObjectType::parse(&kind).is_none() {
-        return Ok(None);
-    }
-    let job = FetchObject { object_type: kind, id };
-    let enqueued = outbox::enqueue(&mut tx, env, NewJob::of(organization, &job)?).await?;
+    let Some(kind) = ObjectType::parse(&kind) else { return Ok(None) };
+    let job = NewJob::of(organization, &FetchObject::of(kind, &id))?;
+    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
     tx.commit().await?;
     Ok(Some(enqueued.id))
 }

@@ -3,17 +3,26 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::walk::walk;
+use super::{
+    drift::detected,
+    store::runs,
+    walk::{Purpose, walk},
+};
 use crate::kernel::{
     Context, Job, JobResult, OrFail, Report, Unique,
-    events::{Event, emit},
+    events::emit,
     outbox,
     outbox::NewJob,
     ports::ObjectType,
     queue::Queue,
 };
+
+/// How long reconciliations and what they found are remembered.
+const KEEP: Duration = Duration::from_hours(90 * 24);
+
+/// One that was broken off longer ago than this is begun anew: the next night must see everything again.
+const RESUME_WITHIN: Duration = Duration::from_hours(12);
 
 /// Compares the mirror with Stripe and repairs what differs, for one organization or for all.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -48,30 +57,32 @@ impl Job for ReconcileObjects {
                 .or_fail();
             }
         }
-        let mut report = Report::none();
-        let mut drifted = 0;
-        for kind in ObjectType::ALL {
-            let of_type = walk(cx, kind, "reconcile").await?;
-            drifted += of_type.number("drifted");
-            report = report
-                .with(kind.as_str(), of_type.number("objects"))
-                .with("drifted", drifted);
-        }
-        let mut tx = cx.env.db.begin().await?;
-        if drifted > 0 {
-            metrics::counter!("memberd_sync_drift_objects_total").increment(drifted);
-            let event = Event {
-                kind: "sync.drift_detected",
-                organization_id: cx.organization().to_owned(),
-                member_id: None,
-                data: json!({ "objects": drifted }),
-            };
-            emit(&mut tx, &cx.env, &event).await?;
-        }
-        cx.complete_in(&mut tx, &report).await?;
-        tx.commit().await?;
-        Ok(report)
+        reconcile(cx).await
     }
+}
+
+/// Walks all types. One that was interrupted goes on where it was, with what it had found.
+async fn reconcile(cx: &Context) -> JobResult {
+    let (env, organization) = (&cx.env, cx.organization());
+    let (id, now) = (env.id("rec"), env.now());
+    let mut tx = env.db.begin().await?;
+    let run = runs::begin(&mut tx, organization, &id, now, now.minus(RESUME_WITHIN)).await?;
+    tx.commit().await?;
+    let mut report = Report::none().with("run", run.id.as_str());
+    for kind in ObjectType::ALL {
+        let of_type = walk(cx, kind, Purpose::Reconcile(&run)).await?;
+        report = report.with(kind.as_str(), of_type.number("objects"));
+    }
+    let mut tx = env.db.begin().await?;
+    let (now, keep) = (env.now(), env.now().minus(KEEP));
+    let drifted = runs::finish(&mut tx, organization, &run.id, now, keep).await?;
+    if drifted > 0 {
+        emit(&mut tx, env, &detected(organization, &run.id, drifted)).await?;
+    }
+    report = report.with("drifted", drifted);
+    cx.complete_in(&mut tx, &report).await?;
+    tx.commit().await?;
+    Ok(report)
 }
 
 async fn each_organization(cx: &Context) -> JobResult {

@@ -10,9 +10,11 @@ use std::collections::BTreeSet;
 use super::{
     FetchObject, apply,
     store::{
+        cursors::{self, Cursor},
         known,
         objects::{self, Scope},
     },
+    walk::Purpose,
 };
 use crate::kernel::{
     Env, JobError, Report,
@@ -21,7 +23,7 @@ use crate::kernel::{
     ports::ObjectType,
 };
 
-/// Objects asked for again in one nightly turn; those of the oldest truth come first, so that each has its turn.
+/// Objects asked for again in one nightly turn.
 const AGAIN_BATCH: i64 = 1_000;
 
 /// Sends for payment methods that are referred to and not here. A tombstone is here: what was asked for once and is gone
@@ -39,35 +41,62 @@ pub(super) async fn payment_methods(
     let scope = Scope { organization, stripe: &stripe };
     let known = known::of(tx, &scope, ObjectType::PaymentMethod, ids).await?;
     let unknown = ids.difference(&known).cloned().collect();
-    send_for(tx, env, organization, ObjectType::PaymentMethod, unknown).await
+    send_for(tx, env, organization, ObjectType::PaymentMethod, unknown, None).await
 }
 
 /// What takes the place of a walk for a type without a list: what is known is fetched again, and the account itself
-/// also when it is not known.
-pub(super) async fn again(env: &Env, organization: &str, kind: ObjectType) -> std::result::Result<Report, JobError> {
+/// also when it is not known. The next turn goes on where this one ends, so that each has its turn.
+pub(super) async fn again(
+    env: &Env,
+    organization: &str,
+    kind: ObjectType,
+    purpose: Purpose<'_>,
+) -> std::result::Result<Report, JobError> {
     let stripe = apply::stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
+    let stream = purpose.stream(kind);
+    let before = cursors::get(&env.db, organization, &stream).await?;
+    let after = before.and_then(|cursor| cursor.cursor).unwrap_or_default();
     let mut tx = env.db.begin().await?;
-    let mut ids = objects::unseen_since(&mut tx, &scope, kind, env.now(), AGAIN_BATCH).await?;
+    let mut ids = objects::living_ids(&mut tx, &scope, kind, &after, AGAIN_BATCH).await?;
+    let next = rest_after(&ids, AGAIN_BATCH);
     if kind == ObjectType::Account && ids.is_empty() && !stripe.account.is_empty() {
         ids.push(stripe.account.clone());
     }
-    let report = Report::none().with("objects", ids.len()).with("drifted", 0);
-    send_for(&mut tx, env, organization, kind, ids).await?;
+    let report = Report::none().with("objects", ids.len());
+    let cursor = Cursor {
+        stream,
+        cursor: next,
+        state: "done".to_owned(),
+        objects: i64::try_from(ids.len()).unwrap_or(i64::MAX),
+        started_at: env.now(),
+        updated_at: env.now(),
+    };
+    cursors::put(&mut tx, organization, &cursor).await?;
+    let run = purpose.run().map(|run| run.id.as_str());
+    send_for(&mut tx, env, organization, kind, ids, run).await?;
     tx.commit().await?;
     Ok(report)
 }
 
-async fn send_for(
+/// The id after which the rest of many is, if a batch did not take all.
+pub(super) fn rest_after(ids: &[String], batch: i64) -> Option<String> {
+    let full = i64::try_from(ids.len()).is_ok_and(|taken| taken >= batch);
+    ids.last().filter(|_| full).cloned()
+}
+
+/// Sends for objects that are most likely as they were; a reconciliation notes those that are not.
+pub(super) async fn send_for(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
     kind: ObjectType,
     ids: Vec<String>,
+    run: Option<&str>,
 ) -> Result<()> {
     let jobs = ids
         .into_iter()
-        .map(|id| FetchObject { object_type: kind.as_str().to_owned(), id })
+        .map(|id| FetchObject { run: run.map(str::to_owned), ..FetchObject::of(kind, &id) })
         .map(|job| Ok(NewJob::of(organization, &job)?.priority(PRIORITY_LOW)))
         .collect::<Result<Vec<_>>>()?;
     outbox::enqueue_many(tx, env, jobs).await?;

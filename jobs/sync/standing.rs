@@ -149,12 +149,16 @@ async fn drift(
 ) -> Result<Vec<(String, String)>> {
     let is_asked = |object: &&OfMember| !waiting.iter().any(|event| event.object_id == object.id);
     let objects: Vec<&OfMember> = objects.iter().filter(is_asked).collect();
-    let mut jobs = Vec::with_capacity(objects.len());
+    let mut jobs = Vec::with_capacity(2 * objects.len());
     for object in &objects {
-        let job = FetchObject { object_type: object.kind.clone(), id: object.id.clone() };
-        jobs.push(NewJob::of(organization, &job)?);
+        // Whoever was told of a change, and any reconciliation that did not meet it.
+        for run in [None, Some(String::new())] {
+            let job = FetchObject { object_type: object.kind.clone(), id: object.id.clone(), run };
+            jobs.push(NewJob::of(organization, &job)?);
+        }
     }
     let wait = outbox::waiting(&env.db, &jobs).await?;
+    let wait = wait.chunks(2).map(|either| either.contains(&true));
     let fetched = objects.into_iter().zip(wait).filter(|(_, waits)| *waits);
     let mut found: Vec<_> =
         fetched.map(|(object, _)| (object.kind.clone(), object.id.clone())).collect();

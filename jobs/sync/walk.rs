@@ -1,7 +1,8 @@
-//! Walking Stripe's lists: for the first fill, for the nightly repair, and for the proof that both are equal.
+//! Walking Stripe's lists: for the first fill and for the nightly repair.
 //!
 //! A walk goes from the newest object to the oldest, page by page, each page one transaction with its checkpoint, so
-//! that a crash resumes where it was. What is not in the list any more is fetched one by one, which finds tombstones.
+//! that a crash resumes where it was. What is equal is left alone. What is not in the list any more is fetched one by
+//! one, which finds tombstones.
 
 use std::{
     borrow::Cow,
@@ -9,29 +10,24 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    FetchObject,
     apply::{self, Write},
-    model::{is_deleted, kept_text},
+    drift::{self, Found},
+    model::kept_text,
     refer,
     store::{
         cursors::{self, Cursor},
-        events,
-        objects::{self, Object, Scope, Truth},
+        objects::{self, Left, Object, Scope, Truth},
+        runs::{self, Run},
     },
 };
 use crate::kernel::{
     Context, Env, JobError, Report,
     db::{self, Tx},
-    outbox::{self, NewJob, PRIORITY_LOW},
-    ports::{Fetched, Listing, ObjectType, Organization, Page, StripeError},
+    ports::{Listing, ObjectType, Page, StripeError},
 };
-
-/// Objects of our mirror read at once while comparing.
-const COMPARE_ROWS: i64 = 500;
 
 /// Fetches enqueued at once for objects that a walk did not meet.
 const UNSEEN_BATCH: i64 = 1_000;
@@ -39,44 +35,60 @@ const UNSEEN_BATCH: i64 = 1_000;
 /// A walk that was told to stop goes on after this.
 const RESUME_PAUSE: Duration = Duration::from_secs(1);
 
-/// One object that is not equal on both sides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Drift {
-    /// Stripe's `object` word.
-    pub object_type: &'static str,
-    /// Stripe's id.
-    pub id: String,
-    /// `missing` (Stripe has it, we do not), `extra` (we have it, Stripe does not) or `differs`.
-    pub cause: &'static str,
-    /// The top-level fields that differ. Never their values: they can be personal.
-    pub fields: Vec<String>,
+/// An object of a page: id, JSON text and JSON value.
+type Item<'a> = (String, Cow<'a, str>, Value);
+
+/// What a walk is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose<'a> {
+    /// The first fill.
+    Backfill,
+    /// The repair: what differs is noted with this run.
+    Reconcile(&'a Run),
 }
 
-/// What a comparison found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Comparison {
-    /// Objects that Stripe listed, by type.
-    pub compared: BTreeMap<&'static str, u64>,
-    /// Those that are not equal.
-    pub drift: Vec<Drift>,
+impl<'a> Purpose<'a> {
+    /// The name of its place in the table of cursors.
+    pub(super) fn stream(self, kind: ObjectType) -> String {
+        let word = match self {
+            Self::Backfill => "backfill",
+            Self::Reconcile(_) => "reconcile",
+        };
+        format!("{word}:{}", kind.as_str())
+    }
+
+    /// The run that it is part of.
+    pub(super) const fn run(self) -> Option<&'a Run> {
+        match self {
+            Self::Backfill => None,
+            Self::Reconcile(run) => Some(run),
+        }
+    }
+
+    /// Whether a place is one of this walk, not of one before: a backfill goes on with what is not done, a
+    /// reconciliation with what its run has begun or done.
+    fn owns(self, cursor: &Cursor) -> bool {
+        match self {
+            Self::Backfill => cursor.state == "running",
+            Self::Reconcile(run) => cursor.started_at >= run.started_at,
+        }
+    }
 }
 
-/// Walks one type and applies what is found. Drift is what no waiting event would have repaired.
+/// Walks one type and applies what is found.
 pub(super) async fn walk(
     cx: &Context,
     kind: ObjectType,
-    purpose: &str,
+    purpose: Purpose<'_>,
 ) -> Result<Report, JobError> {
     let (env, organization) = (&cx.env, cx.organization());
-    if Listing::of(kind).is_empty() {
-        return refer::again(env, organization, kind).await;
+    let stream = purpose.stream(kind);
+    let before = cursors::get(&env.db, organization, &stream).await?;
+    let mut at = before.filter(|cursor| purpose.owns(cursor));
+    if at.as_ref().is_none_or(|cursor| cursor.state == "running") && Listing::of(kind).is_empty() {
+        return refer::again(env, organization, kind, purpose).await;
     }
-    let stream = format!("{purpose}:{}", kind.as_str());
-    let mut drifted = 0_u64;
-    let mut at = cursors::get(&env.db, organization, &stream)
-        .await?
-        .filter(|cursor| cursor.state == "running");
-    loop {
+    while at.as_ref().is_none_or(|cursor| cursor.state == "running") {
         if cx.cancel.is_cancelled() {
             return Err(JobError::Snooze(RESUME_PAUSE));
         }
@@ -87,32 +99,53 @@ pub(super) async fn walk(
             Ok(page) => page,
             Err(error) => return Err(start_over(env, organization, at, &place, error).await?),
         };
-        let items = read(kind, &page);
-        drifted += drift_of_page(env, organization, kind, &items).await?;
-        let mut cursor = at.take().unwrap_or_else(|| Cursor {
+        let cursor = at.unwrap_or_else(|| Cursor {
             stream: stream.clone(),
             cursor: None,
             state: "running".to_owned(),
             objects: 0,
             started_at: asked,
-            updated_at: env.now(),
+            updated_at: asked,
         });
-        let mut tx = env.db.begin().await?;
-        apply_page(&mut tx, env, organization, kind, &page, &items).await?;
-        let next = place.next(&page, items.last().map(|item| item.0.as_str()));
-        cursor.objects += i64::try_from(items.len()).unwrap_or(0);
-        cursor.updated_at = env.now();
-        cursor.cursor = Some(next.write());
-        if next.list == Listing::of(kind).len() {
-            "done".clone_into(&mut cursor.state);
-            fetch_unseen(&mut tx, env, organization, kind, &cursor).await?;
-        }
-        cursors::put(&mut tx, organization, &cursor).await?;
-        tx.commit().await?;
-        at = Some(cursor);
+        at = Some(step(cx, kind, purpose, cursor, &page).await?);
     }
-    let objects = at.map_or(0, |cursor| cursor.objects);
-    Ok(Report::none().with("objects", objects).with("drifted", drifted))
+    Ok(Report::none().with("objects", at.map_or(0, |cursor| cursor.objects)))
+}
+
+/// Applies one page and moves the place behind it, in one transaction.
+async fn step(
+    cx: &Context,
+    kind: ObjectType,
+    purpose: Purpose<'_>,
+    mut cursor: Cursor,
+    page: &Page,
+) -> db::Result<Cursor> {
+    let (env, organization) = (&cx.env, cx.organization());
+    let place = Place::read(Some(&cursor));
+    let items = read(kind, page);
+    let ids: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
+    let mut tx = env.db.begin().await?;
+    if cursor.cursor.is_none() {
+        runs::forget_seen(&mut tx, organization, &cursor.stream).await?;
+    }
+    runs::see(&mut tx, organization, &cursor.stream, &ids).await?;
+    apply_page(&mut tx, env, organization, (kind, purpose), page, &items).await?;
+    let next = place.next(page, ids.last().copied());
+    let met = i64::try_from(items.len()).unwrap_or(0);
+    cursor.objects += met;
+    cursor.updated_at = env.now();
+    cursor.cursor = Some(next.write());
+    if next.list == Listing::of(kind).len() {
+        "done".clone_into(&mut cursor.state);
+        fetch_unseen(&mut tx, env, organization, (kind, purpose), &cursor).await?;
+        runs::forget_seen(&mut tx, organization, &cursor.stream).await?;
+    }
+    if let Some(run) = purpose.run() {
+        runs::count(&mut tx, &run.id, met, 0).await?;
+    }
+    cursors::put(&mut tx, organization, &cursor).await?;
+    tx.commit().await?;
+    Ok(cursor)
 }
 
 /// Stripe refuses to go on after an object that is gone by now. Then the walk forgets its place, for it would meet the
@@ -165,7 +198,7 @@ impl Place {
 }
 
 /// The objects of a page: id, JSON text and JSON value, of what is kept. What has no id is not an object.
-fn read(kind: ObjectType, page: &Page) -> Vec<(String, Cow<'_, str>, Value)> {
+pub(super) fn read(kind: ObjectType, page: &Page) -> Vec<(String, Cow<'_, str>, Value)> {
     page.objects
         .iter()
         .filter_map(|raw| {
@@ -177,38 +210,28 @@ fn read(kind: ObjectType, page: &Page) -> Vec<(String, Cow<'_, str>, Value)> {
         .collect()
 }
 
-/// Writes those objects of a page that are newer than what is held. A page was true when it was asked for or later, so
-/// what is held of the same second stays: a fetch could have seen more.
+/// Writes those objects of a page that are newer than what is held, and leaves equal ones alone. A page was true when it
+/// was asked for or later, so what is held of the same second stays: a fetch could have seen more.
 async fn apply_page(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    kind: ObjectType,
+    (kind, purpose): (ObjectType, Purpose<'_>),
     page: &Page,
-    items: &[(String, Cow<'_, str>, Value)],
+    items: &[Item<'_>],
 ) -> db::Result<()> {
-    let stripe = apply::stripe_of(env, organization);
-    let scope = Scope { organization, stripe: &stripe };
-    let ids: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
-    let held: BTreeMap<String, (Object, Value)> = objects::lock(tx, &scope, kind, &ids)
-        .await?
-        .into_iter()
-        .map(|object| {
-            let value = apply::read(&object.raw).unwrap_or_default();
-            (object.id.clone(), (object, value))
-        })
-        .collect();
+    let held = hold(tx, env, organization, kind, items).await?;
     let (mut writes, mut buried) = (Vec::new(), Vec::new());
     // An object that moved while the pages were turned can be on one of them twice.
     let mut once = BTreeSet::new();
     for (id, raw, value) in items.iter().filter(|item| once.insert(item.0.as_str())) {
         let before = held.get(id);
-        if before.is_some_and(|(object, _)| object.as_of >= page.as_of) {
+        if before.is_some_and(|(object, held)| object.as_of >= page.as_of || held == value) {
             continue;
         }
         if before.is_some_and(|(object, _)| object.deleted) {
             // The page may be older than the tombstone; only a fetch tells whether the object is back.
-            buried.push(id);
+            buried.push(id.clone());
             continue;
         }
         let api_version = page.api_version.as_deref();
@@ -216,185 +239,58 @@ async fn apply_page(
         writes.push(Write { truth, value, before: before.map(|(_, value)| value), afresh: false });
     }
     apply::write(tx, env, organization, &writes).await?;
-    let job = |id: &String| {
-        let job = FetchObject { object_type: kind.as_str().to_owned(), id: id.clone() };
-        Ok(NewJob::of(organization, &job)?.priority(PRIORITY_LOW))
-    };
-    let jobs = buried.into_iter().map(job).collect::<db::Result<Vec<_>>>()?;
-    outbox::enqueue_many(tx, env, jobs).await?;
+    let run = purpose.run().map(|run| run.id.as_str());
+    refer::send_for(tx, env, organization, kind, buried, run).await?;
+    let Some(run) = run else { return Ok(()) };
+    let found: Vec<_> = writes
+        .iter()
+        .map(|write| Found { id: write.truth.id, ours: write.before, stripes: Some(write.value) })
+        .collect();
+    drift::note(tx, env, organization, run, kind, &found).await?;
     Ok(())
 }
 
-/// Objects that we think alive and that were not written since the walk began, so that it did not meet them. One that
-/// it met but that was fetched in the second before is asked for once more, which does no harm.
-async fn fetch_unseen(
+/// Locks and reads what is held of a page's objects.
+async fn hold(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
     kind: ObjectType,
+    items: &[Item<'_>],
+) -> db::Result<BTreeMap<String, (Object, Value)>> {
+    let stripe = apply::stripe_of(env, organization);
+    let scope = Scope { organization, stripe: &stripe };
+    let ids: Vec<&str> = items.iter().map(|item| item.0.as_str()).collect();
+    let held = objects::lock(tx, &scope, kind, &ids).await?;
+    let read = |object: Object| {
+        let value = apply::read(&object.raw).unwrap_or_default();
+        (object.id.clone(), (object, value))
+    };
+    Ok(held.into_iter().map(read).collect())
+}
+
+/// Objects that we think alive, that the walk did not meet and that nobody has written since it began: only asking for
+/// each tells what became of it. Some live for ever without being listed; where there are many of them, the next walk
+/// goes on where this one ends, so that each has its turn.
+async fn fetch_unseen(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    (kind, purpose): (ObjectType, Purpose<'_>),
     cursor: &Cursor,
 ) -> db::Result<()> {
     let stripe = apply::stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
-    let unseen = objects::unseen_since(tx, &scope, kind, cursor.started_at, UNSEEN_BATCH).await?;
-    let jobs = unseen
-        .into_iter()
-        .map(|id| FetchObject { object_type: kind.as_str().to_owned(), id })
-        .map(|job| Ok(NewJob::of(organization, &job)?.priority(PRIORITY_LOW)))
-        .collect::<db::Result<Vec<_>>>()?;
-    outbox::enqueue_many(tx, env, jobs).await?;
-    Ok(())
-}
-
-async fn drift_of_page(
-    env: &Env,
-    organization: &str,
-    kind: ObjectType,
-    items: &[(String, Cow<'_, str>, Value)],
-) -> db::Result<u64> {
-    let stripe = apply::stripe_of(env, organization);
-    let scope = Scope { organization, stripe: &stripe };
-    let ids: Vec<String> = items.iter().map(|item| item.0.clone()).collect();
-    let ours = by_id(objects::batch(&env.db, &scope, kind, &ids).await?);
-    let mut drifted = 0;
-    for (id, _, value) in items {
-        let known = ours.get(id);
-        if known.is_some_and(|object| !object.deleted && fields(&object.raw, value).is_empty()) {
-            continue;
-        }
-        let waiting = events::new_of_object(&env.db, organization, kind.as_str(), id).await?;
-        drifted += u64::from(waiting.is_empty());
+    let stream = format!("unseen:{}", kind.as_str());
+    let before = cursors::get_in(tx, organization, &stream).await?;
+    let after = before.as_ref().and_then(|cursor| cursor.cursor.as_deref()).unwrap_or_default();
+    let left = Left { stream: &cursor.stream, since: cursor.started_at, after };
+    let unseen = objects::unseen(tx, &scope, kind, &left, UNSEEN_BATCH).await?;
+    let rest = refer::rest_after(&unseen, UNSEEN_BATCH);
+    if before.is_some() || rest.is_some() {
+        let place = Cursor { stream, cursor: rest, ..cursor.clone() };
+        cursors::put(tx, organization, &place).await?;
     }
-    Ok(drifted)
-}
-
-fn by_id(objects: Vec<Object>) -> BTreeMap<String, Object> {
-    objects.into_iter().map(|object| (object.id.clone(), object)).collect()
-}
-
-/// The top-level fields in which our copy and Stripe's differ.
-fn fields(ours: &str, stripes: &Value) -> Vec<String> {
-    let ours: Value = serde_json::from_str(ours).unwrap_or_default();
-    let (Some(a), Some(b)) = (ours.as_object(), stripes.as_object()) else {
-        return if ours == *stripes { Vec::new() } else { vec!["object".to_owned()] };
-    };
-    let mut names: Vec<String> =
-        a.keys().chain(b.keys()).filter(|name| a.get(*name) != b.get(*name)).cloned().collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Compares the whole mirror of an organization with Stripe, object by object and field by field; changes nothing.
-pub async fn diff(env: &Env, organization: &str) -> Result<Comparison, DiffError> {
-    let stripe = apply::stripe_of(env, organization);
-    let mut comparison = Comparison::default();
-    for kind in ObjectType::ALL {
-        diff_type(env, organization, &stripe, kind, &mut comparison).await?;
-    }
-    Ok(comparison)
-}
-
-/// Why a comparison could not be finished.
-#[derive(Debug, thiserror::Error)]
-pub enum DiffError {
-    /// Stripe did not list everything.
-    #[error("{0}")]
-    Stripe(StripeError),
-    /// The database failed.
-    #[error(transparent)]
-    Db(#[from] db::Error),
-}
-
-async fn diff_type(
-    env: &Env,
-    organization: &str,
-    stripe: &Organization,
-    kind: ObjectType,
-    comparison: &mut Comparison,
-) -> Result<(), DiffError> {
-    let scope = Scope { organization, stripe };
-    let mut ours = BTreeMap::new();
-    let mut after = String::new();
-    loop {
-        let rows = objects::living(&env.db, &scope, kind, &after, COMPARE_ROWS).await?;
-        let Some(last) = rows.last() else { break };
-        after.clone_from(&last.id);
-        ours.extend(by_id(rows));
-    }
-    let mut count = 0;
-    for listing in Listing::of(kind) {
-        let mut after = None;
-        loop {
-            let page = list_patiently(env, organization, *listing, after.as_deref()).await?;
-            for (id, _, value) in read(kind, &page) {
-                count += 1;
-                comparison.note(kind, &id, ours.remove(&id).as_ref(), Some(&value));
-                after = Some(id);
-            }
-            if !page.has_more {
-                break;
-            }
-        }
-    }
-    // Stripe's lists leave some objects out, such as prices made inline; only asking for them tells.
-    for (id, object) in ours {
-        let fetched = retrieve_patiently(env, organization, kind, &id).await?;
-        let value: Option<Value> =
-            fetched.raw.and_then(|raw| apply::read(&kept_text(kind, &raw))).filter(|v| !is_deleted(v));
-        comparison.note(kind, &id, Some(&object), value.as_ref());
-    }
-    comparison.compared.insert(kind.as_str(), count);
-    Ok(())
-}
-
-impl Comparison {
-    /// Notes an object unless both sides are equal.
-    fn note(&mut self, kind: ObjectType, id: &str, ours: Option<&Object>, stripes: Option<&Value>) {
-        let (cause, fields) = match (ours, stripes) {
-            (Some(object), Some(value)) => ("differs", fields(&object.raw, value)),
-            (None, _) => ("missing", vec!["id".to_owned()]),
-            (Some(_), None) => ("extra", vec!["id".to_owned()]),
-        };
-        if !fields.is_empty() {
-            self.drift.push(Drift { object_type: kind.as_str(), id: id.to_owned(), cause, fields });
-        }
-    }
-}
-
-/// Most waits for the request budget in a row before a comparison gives up.
-const BUDGET_WAITS_MAX: u32 = 20;
-
-/// Asks until the request budget allows it, because a person or a test is waiting for the answer.
-macro_rules! patiently {
-    ($ask:expr) => {{
-        let mut waits = 0;
-        loop {
-            match $ask.await {
-                Err(StripeError::RateLimited(pause)) if waits < BUDGET_WAITS_MAX => {
-                    waits += 1;
-                    tokio::time::sleep(pause).await;
-                }
-                other => break other.map_err(DiffError::Stripe),
-            }
-        }
-    }};
-}
-
-async fn list_patiently(
-    env: &Env,
-    organization: &str,
-    listing: Listing,
-    after: Option<&str>,
-) -> Result<Page, DiffError> {
-    patiently!(env.stripe.list(organization, listing, after))
-}
-
-async fn retrieve_patiently(
-    env: &Env,
-    organization: &str,
-    kind: ObjectType,
-    id: &str,
-) -> Result<Fetched, DiffError> {
-    patiently!(env.stripe.retrieve(organization, kind, id))
+    let run = purpose.run().map(|run| run.id.as_str());
+    refer::send_for(tx, env, organization, kind, unseen, run).await
 }

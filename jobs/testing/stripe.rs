@@ -46,6 +46,8 @@ struct State {
     /// Organization, time, id and JSON, oldest first.
     events: Vec<(String, Timestamp, String, String)>,
     failures: VecDeque<StripeError>,
+    /// Calls that still succeed, and the failure after them.
+    later: Option<(usize, StripeError)>,
     answers: VecDeque<String>,
     done: BTreeMap<String, Done>,
     calls: Vec<Call>,
@@ -144,6 +146,11 @@ impl FakeStripe {
         self.state().failures.push_back(error);
     }
 
+    /// After `calls` more calls the next one fails with `error`.
+    pub fn fail_at(&self, calls: usize, error: StripeError) {
+        self.state().later = Some((calls, error));
+    }
+
     /// The next write with a new idempotency key answers this object; several queue up.
     pub fn answer_next(&self, object: &Value) {
         self.state().answers.push_back(object.to_string());
@@ -165,6 +172,11 @@ impl FakeStripe {
         state.calls.push(call);
         if let Some(error) = state.failures.pop_front() {
             return Err(error);
+        }
+        match state.later.take() {
+            Some((0, error)) => return Err(error),
+            Some((calls, error)) => state.later = Some((calls - 1, error)),
+            None => {}
         }
         // As Stripe's answers: in whole seconds, and rather too early than too late.
         let second = || Timestamp::from_seconds(self.clock.now().seconds());

@@ -4,7 +4,10 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 
 use memberd_jobs::{
     kernel::{Env, Job, Timestamp, outbox, outbox::NewJob},
-    sync::{self, BackfillObjects, ReconcileObjects, store::cursors},
+    sync::{
+        self, BackfillObjects, ReconcileObjects,
+        store::{cursors, runs},
+    },
 };
 use serde_json::{Value, json};
 
@@ -17,6 +20,12 @@ use crate::cli::Global;
 
 /// Differences printed by `diff`; the count is always that of all.
 const DIFF_LINES_MAX: usize = 50;
+
+/// Reconciliations that `status` shows.
+const RECONCILIATIONS_SHOWN: i64 = 3;
+
+/// Fields in which the mirror differed that `status` shows.
+const DRIFT_SHOWN: i64 = 20;
 
 /// What `sync` takes.
 #[derive(Debug, clap::Args)]
@@ -38,7 +47,7 @@ enum Action {
     Diff,
     /// Build the projections anew from the raw objects, without asking Stripe; an interrupted run goes on where it was
     Reproject,
-    /// Show what is mirrored and how far the walks have come
+    /// Show what is mirrored, how far the walks have come, and in what the mirror differed
     Status,
 }
 
@@ -170,6 +179,28 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
             cursor.updated_at.to_string(),
         ]);
     }
+    let reconciliations = runs::latest(&env.db, organization, RECONCILIATIONS_SHOWN).await?;
+    for run in &reconciliations {
+        rows.row([
+            format!("reconciliation: {} differed", run.drifted),
+            run.objects.to_string(),
+            run.state.clone(),
+            run.finished_at.unwrap_or(run.started_at).to_string(),
+        ]);
+    }
+    let drift = runs::drift(&env.db, organization, DRIFT_SHOWN).await?;
+    for one in &drift {
+        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        rows.row([
+            format!(
+                "drift: {} {}: {}",
+                one.object_type, one.object_id, one.field
+            ),
+            String::new(),
+            format!("{} -> {}", side(&one.ours), side(&one.stripes)),
+            one.found_at.to_string(),
+        ]);
+    }
     let counted = |all: &[(String, i64, Timestamp)], time: &str| -> Value {
         all.iter()
             .map(|(word, count, at)| (word.clone(), json!({ "count": count, time: at })))
@@ -185,6 +216,6 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
         })
         .collect();
     let json = json!({ "objects": counted(&objects, "oldest_as_of"), "events": counted(&events, "last_received_at"),
-                       "walks": walks });
+                       "walks": walks, "reconciliations": reconciliations, "drift": drift });
     output::list(global, &rows, &json)
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     FAMILIES,
-    kernel::{Registry, outbox::NewJob},
+    kernel::{Registry, outbox::NewJob, ports::ObjectType},
     sync::FetchObject,
     testing::{Call, TestDb},
 };
@@ -49,11 +49,8 @@ fn with(mut object: Value, fields: &Value) -> Value {
 /// Makes an object known at the fake Stripe and in the mirror.
 async fn mirror(db: &TestDb, object: &Value) {
     db.stripe.put(object);
-    let word = |name: &str| object[name].as_str().unwrap().to_owned();
-    let job = FetchObject {
-        object_type: word("object"),
-        id: word("id"),
-    };
+    let word = |name: &str| object[name].as_str().unwrap();
+    let job = FetchObject::of(ObjectType::parse(word("object")).unwrap(), word("id"));
     db.enqueue(NewJob::of("default", &job).unwrap()).await;
     db.drain(&registry()).await;
     db.advance(std::time::Duration::from_secs(1));

@@ -11,7 +11,8 @@ use crate::{
 /// How far a stream of an organization has been read.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Cursor {
-    /// `events`, or `backfill:<type>` or `reconcile:<type>`.
+    /// `events`, `backfill:<type>`, `reconcile:<type>`, `reproject`, or `unseen:<type>` where walks leave so many objects
+    /// over that they are asked for by turns.
     pub stream: String,
     /// Where to go on: an id, or milliseconds for `events`; `None` at the start.
     pub cursor: Option<String>,
@@ -43,6 +44,11 @@ const PUT: Sql = Sql::both(
 /// One stream's cursor.
 pub async fn get(db: &Db, organization: &str, stream: &str) -> Result<Option<Cursor>> {
     db.optional(GET, args![organization, stream]).await
+}
+
+/// One stream's cursor, as the transaction sees it.
+pub async fn get_in(tx: &mut Tx, organization: &str, stream: &str) -> Result<Option<Cursor>> {
+    tx.optional(GET, args![organization, stream]).await
 }
 
 /// All cursors of an organization.

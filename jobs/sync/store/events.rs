@@ -47,6 +47,22 @@ const NEW_OF_OBJECT: Sql = Sql::both(
     "SELECT id, type, created_at FROM stripe_events
      WHERE organization_id = $1 AND object_type = $2 AND object_id = $3 AND state = 'new'",
 );
+/// Each by its own partial index.
+const WAITING_OF: Sql = Sql::split(
+    "SELECT DISTINCT object_id FROM stripe_events
+     WHERE organization_id = $1 AND object_type = $2 AND state = 'new' AND object_id IN (SELECT value FROM json_each($3))",
+    "SELECT DISTINCT object_id FROM stripe_events
+     WHERE organization_id = $1 AND object_type = $2 AND state = 'new'
+       AND object_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+);
+const FAILED_OF: Sql = Sql::split(
+    "SELECT DISTINCT object_id FROM stripe_events
+     WHERE organization_id = $1 AND object_type = $2 AND state = 'failed'
+       AND object_id IN (SELECT value FROM json_each($3))",
+    "SELECT DISTINCT object_id FROM stripe_events
+     WHERE organization_id = $1 AND object_type = $2 AND state = 'failed'
+       AND object_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+);
 const MARK: Sql = Sql::split(
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
      WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
@@ -174,6 +190,38 @@ pub async fn new_of_object(
     id: &str,
 ) -> Result<Vec<(String, String, Timestamp)>> {
     db.all(NEW_OF_OBJECT, args![organization, kind, id]).await
+}
+
+/// Those of the objects of which an event tells that nothing came of yet.
+pub async fn waiting_of(
+    tx: &mut Tx,
+    organization: &str,
+    kind: &str,
+    ids: &[&str],
+) -> Result<BTreeSet<String>> {
+    of_objects(tx, WAITING_OF, organization, kind, ids).await
+}
+
+/// Those of the objects of which an event tells that could not be applied.
+pub async fn failed_of(
+    tx: &mut Tx,
+    organization: &str,
+    kind: &str,
+    ids: &[&str],
+) -> Result<BTreeSet<String>> {
+    of_objects(tx, FAILED_OF, organization, kind, ids).await
+}
+
+async fn of_objects(
+    tx: &mut Tx,
+    sql: Sql,
+    organization: &str,
+    kind: &str,
+    ids: &[&str],
+) -> Result<BTreeSet<String>> {
+    let ids = serde_json::Value::from(ids).to_string();
+    let rows: Vec<(String,)> = tx.all(sql, args![organization, kind, ids]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
 /// Marks new events as `applied` or, with an error, as `failed`. What another run has marked meanwhile stays.

@@ -11,5 +11,6 @@ pub mod objects;
 pub mod projections;
 pub mod read;
 pub mod rebuild;
+pub mod runs;
 pub mod standing;
 pub mod status;

@@ -104,9 +104,17 @@ const OF_ANOTHER: Sql = Sql::both(
         WHERE organization_id = $1 AND account = $2 AND livemode = $3 LIMIT 1) AS other_mode",
 );
 const UNSEEN: Sql = Sql::both(
-    "SELECT id FROM stripe_objects
+    "SELECT id FROM stripe_objects AS o
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND updated_at < $5
-     ORDER BY as_of, id LIMIT $6",
+       AND id > $6
+       AND NOT EXISTS (SELECT 1 FROM sync_seen AS s
+                       WHERE s.organization_id = $1 AND s.stream = $7 AND s.object_id = o.id)
+     ORDER BY id LIMIT $8",
+);
+const LIVING_IDS: Sql = Sql::both(
+    "SELECT id FROM stripe_objects
+     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND id > $5
+     ORDER BY id LIMIT $6",
 );
 
 /// Account and mode of an object of this organization that is of another account or mode.
@@ -203,18 +211,44 @@ pub async fn living(
     db.all(LIVING, key).await
 }
 
-/// Ids of living objects that were not written since a moment of our clock, those of the oldest truth first: whatever
-/// the limit, each has its turn.
-pub async fn unseen_since(
+/// Which of the objects a walk has left over.
+#[derive(Clone, Copy, Debug)]
+pub struct Left<'a> {
+    /// The walk's name in the table of what walks have met.
+    pub stream: &'a str,
+    /// When it began, by our clock: what was written since then needs no second look.
+    pub since: Timestamp,
+    /// The id after which to begin.
+    pub after: &'a str,
+}
+
+/// Ids of living objects that a walk has not met and that nobody has written since it began, in the order of ids.
+pub async fn unseen(
     tx: &mut Tx,
     scope: &Scope<'_>,
     kind: ObjectType,
-    before: Timestamp,
+    left: &Left<'_>,
+    limit: i64,
+) -> Result<Vec<String>> {
+    let (account, livemode) = (&scope.stripe.account, scope.stripe.livemode);
+    let key = args![
+        scope.organization, account, livemode, kind.as_str(), left.since, left.after, left.stream, limit
+    ];
+    let rows: Vec<(String,)> = tx.all(UNSEEN, key).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// Ids of living objects after `after`, in the order of ids.
+pub async fn living_ids(
+    tx: &mut Tx,
+    scope: &Scope<'_>,
+    kind: ObjectType,
+    after: &str,
     limit: i64,
 ) -> Result<Vec<String>> {
     let key = args![
-        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), before, limit
+        scope.organization, &scope.stripe.account, scope.stripe.livemode, kind.as_str(), after, limit
     ];
-    let rows: Vec<(String,)> = tx.all(UNSEEN, key).await?;
+    let rows: Vec<(String,)> = tx.all(LIVING_IDS, key).await?;
     Ok(rows.into_iter().map(|row| row.0).collect())
 }

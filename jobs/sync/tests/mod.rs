@@ -10,6 +10,7 @@ mod purchases;
 mod race;
 mod read;
 mod receive;
+mod recover;
 mod reproject;
 mod shapes;
 mod walk;

@@ -90,7 +90,7 @@ async fn write(tx: &mut Tx, env: &Env, objects: &[&Value]) {
 }
 
 fn fetch(id: &str) -> NewJob {
-    let job = FetchObject { object_type: "customer".to_owned(), id: id.to_owned() };
+    let job = FetchObject::of(ObjectType::Customer, id);
     NewJob::of("default", &job).unwrap()
 }
 

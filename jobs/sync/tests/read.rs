@@ -6,7 +6,7 @@ use super::{customer, event, invoice, product, receive, registry, subscription};
 use crate::{
     both,
     entitlements::store as entitlements,
-    kernel::{Timestamp, outbox::NewJob},
+    kernel::{Timestamp, outbox::NewJob, ports::ObjectType},
     members::store::{self as members, Filter, TierFilter},
     sync::{FetchObject, SyncState, standing, store::{events, read::{self, EventFilter}}},
     testing::TestDb,
@@ -95,7 +95,7 @@ both! {
         assert_eq!((failed.state, failed.standing.last_error()), (SyncState::Error, Some("refused")));
         // Once the mirror is newer than the event that failed, nothing is wrong.
         for expected in [SyncState::Error, SyncState::Drift] {
-            let job = FetchObject { object_type: "subscription".to_owned(), id: "sub_1".to_owned() };
+            let job = FetchObject::of(ObjectType::Subscription, "sub_1");
             db.enqueue(NewJob::of("default", &job).unwrap()).await;
             let known = standing(env, "default", &id).await.unwrap();
             assert_eq!(known.state, expected);

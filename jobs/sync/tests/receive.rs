@@ -218,7 +218,7 @@ both! {
     }
 
     async fn what_names_no_object_is_discarded_at_once(db: TestDb) {
-        let job = FetchObject { object_type: "customer".to_owned(), id: String::new() };
+        let job = FetchObject::of(ObjectType::Customer, "");
         db.enqueue(NewJob::of("default", &job).unwrap()).await;
         let drained = db.drain_allowing_failures(&registry()).await;
         assert_eq!((drained.discarded, db.stripe.calls().len()), (1, 0), "{:?}", drained.errors);

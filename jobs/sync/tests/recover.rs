@@ -1,0 +1,218 @@
+//! Reconciliations: what they find, what they leave alone, and what an interruption costs.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{
+    customer, event, objects::payment_method, old_event, product, receive, registry, subscription,
+};
+use crate::{
+    both,
+    kernel::{
+        Job,
+        db::Sql,
+        outbox::NewJob,
+        ports::{Listing, ObjectType, StripeError},
+    },
+    sync::{
+        BackfillObjects, FetchObject, ReconcileObjects, diff,
+        store::{
+            objects::{self, Left, Scope},
+            runs,
+        },
+    },
+    testing::{Call, TestDb},
+};
+
+async fn enqueue<J: Job>(db: &TestDb, job: &J) {
+    db.enqueue(NewJob::of("default", job).unwrap()).await;
+}
+
+fn reconcile() -> ReconcileObjects {
+    ReconcileObjects { organization: Some("default".to_owned()) }
+}
+
+fn away() -> StripeError {
+    StripeError::Unavailable("away".to_owned())
+}
+
+/// A mirror that is equal, five minutes old.
+async fn filled(db: &TestDb, count: usize) {
+    db.stripe.put(&product("prod_a", true));
+    for number in 0..count {
+        let id = format!("cus_{number:03}");
+        let mut jane = customer(&id);
+        jane["invoice_settings"] = json!({ "default_payment_method": format!("pm_{number:03}") });
+        db.stripe.put(&jane);
+        db.stripe.put(&payment_method(&format!("pm_{number:03}"), &id));
+        db.stripe.put(&subscription(&format!("sub_{number:03}"), &id, "prod_a", "active"));
+    }
+    enqueue(db, &BackfillObjects::default()).await;
+    db.drain(&registry()).await;
+    db.advance(Duration::from_mins(5));
+}
+
+/// Everything that a reconciliation could have written, the places and records of its own left out.
+async fn written(db: &TestDb) -> Vec<(String, i64, i64)> {
+    let objects = Sql::both(
+        "SELECT type || id || raw, as_of, updated_at FROM stripe_objects
+         UNION ALL SELECT id || status, updated_at, 0 FROM members
+         UNION ALL SELECT id, 0, 0 FROM entitlements UNION ALL SELECT id, 0, 0 FROM events ORDER BY 1",
+    );
+    db.rows(objects, &[]).await
+}
+
+fn retrieved(db: &TestDb) -> usize {
+    db.stripe.calls().iter().filter(|call| matches!(call, Call::Retrieve(..))).count()
+}
+
+both! {
+    async fn what_differs_is_on_record_field_by_field(db: TestDb) {
+        filled(&db, 3).await;
+        let mut renamed = customer("cus_001");
+        renamed["invoice_settings"] = json!({ "default_payment_method": "pm_001" });
+        renamed["name"] = json!("Jane Miller");
+        for object in [&renamed, &subscription("sub_000", "cus_000", "prod_a", "canceled"), &customer("cus_new")] {
+            db.stripe.put(object);
+        }
+        db.stripe.remove(ObjectType::Subscription, "sub_002");
+        // Of one change an event told that could not be applied.
+        receive(&db, &old_event("evt_1", "customer.created", &customer("cus_new"))).await;
+        db.execute(Sql::both("UPDATE stripe_events SET state = 'failed'"), &[]).await;
+        db.execute(Sql::both("DELETE FROM jobs WHERE kind = 'sync.apply_events'"), &[]).await;
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        let found = runs::drift(&db.db, "default", 10).await.unwrap();
+        let mut told: Vec<_> = found
+            .iter()
+            .map(|row| {
+                let side = |value: &Option<String>| value.clone().unwrap_or_default();
+                [row.object_id.clone(), row.field.clone(), side(&row.ours), side(&row.stripes), row.cause.clone()]
+            })
+            .collect();
+        told.sort();
+        assert_eq!(told, [
+            ["cus_001", "name", "a text of 10 characters", "a text of 11 characters", "no_event"],
+            ["cus_new", "object", "", "there", "failed_event"],
+            ["sub_000", "status", "active", "canceled", "no_event"],
+            ["sub_002", "object", "there", "", "no_event"],
+        ]);
+        let run = runs::latest(&db.db, "default", 5).await.unwrap().remove(0);
+        // One product, four customers, two subscriptions.
+        assert_eq!((run.state.as_str(), run.objects, run.drifted), ("done", 7, 4));
+        assert!(found.iter().all(|row| row.run_id == run.id));
+        // One tells of what the lists showed, one of the deletion that only a fetch could show.
+        assert_eq!(db.count("events WHERE type = 'sync.drift_detected'").await, 2);
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+    }
+
+    async fn a_second_reconciliation_writes_nothing(db: TestDb) {
+        filled(&db, 3).await;
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        let before = written(&db).await;
+        db.stripe.forget_calls();
+        db.advance(Duration::from_hours(24));
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        assert_eq!(written(&db).await, before);
+        assert_eq!(retrieved(&db), 4, "three payment methods and the account, which no list has");
+        assert_eq!(db.count("sync_drift").await, 0);
+        assert_eq!(db.count("sync_seen").await, 0);
+        assert_eq!(db.count("sync_runs WHERE state = 'done' AND drifted = 0 AND objects = 7").await, 2);
+    }
+
+    async fn what_an_event_on_its_way_will_repair_is_no_drift(db: TestDb) {
+        filled(&db, 1).await;
+        let mut renamed = customer("cus_000");
+        renamed["name"] = json!("Jane Miller");
+        db.stripe.put(&renamed);
+        receive(&db, &event("evt_1", "customer.updated", &renamed)).await;
+        db.execute(Sql::both("DELETE FROM jobs WHERE kind = 'sync.apply_events'"), &[]).await;
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        assert_eq!((db.count("sync_drift").await, db.count("customers WHERE name = 'Jane Miller'").await), (0, 1));
+    }
+
+    async fn a_reconciliation_that_was_interrupted_asks_for_nothing_twice_and_keeps_what_it_found(db: TestDb) {
+        filled(&db, 30).await;
+        db.stripe.set_page(10);
+        let mut renamed = customer("cus_029");
+        renamed["name"] = json!("Jane Miller");
+        db.stripe.put(&renamed);
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        let whole = |db: &TestDb| db.stripe.calls().into_iter().filter(|call| matches!(call, Call::List(..))).count();
+        db.advance(Duration::from_hours(24));
+        db.stripe.forget_calls();
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        let needed = whole(&db);
+        // Once more, broken off after each of its requests.
+        renamed["name"] = json!("Jane Smith");
+        db.stripe.put(&renamed);
+        db.advance(Duration::from_hours(24));
+        db.stripe.forget_calls();
+        enqueue(&db, &reconcile()).await;
+        for done in 0..needed {
+            db.stripe.fail_at(usize::from(done > 0), away());
+            assert_eq!(db.drain_allowing_failures(&registry()).await.errors.len(), 1);
+            // Of ten attempts none is to be the last.
+            db.execute(Sql::both("UPDATE jobs SET attempt = 1"), &[]).await;
+            db.advance(Duration::from_mins(1));
+        }
+        db.drain(&registry()).await;
+        assert_eq!(whole(&db), needed + needed, "as many as needed, and one failure for each");
+        let latest = runs::latest(&db.db, "default", 5).await.unwrap();
+        assert_eq!((latest.len(), latest[0].drifted, latest[0].objects), (3, 1, latest[1].objects));
+        assert_eq!(runs::drift(&db.db, "default", 5).await.unwrap()[0].run_id, latest[0].id);
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+    }
+
+    async fn one_that_was_broken_off_long_ago_begins_anew(db: TestDb) {
+        filled(&db, 3).await;
+        enqueue(&db, &reconcile()).await;
+        db.stripe.fail_at(4, away());
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        db.execute(Sql::both("DELETE FROM jobs"), &[]).await;
+        db.advance(Duration::from_hours(24));
+        db.stripe.forget_calls();
+        enqueue(&db, &reconcile()).await;
+        db.drain(&registry()).await;
+        let latest = runs::latest(&db.db, "default", 5).await.unwrap();
+        let told: Vec<_> = latest.iter().map(|run| (run.state.as_str(), run.objects)).collect();
+        assert_eq!(told, [("done", 7), ("abandoned", told[1].1)]);
+        let products = Call::List("default".to_owned(), Listing::Objects(ObjectType::Product), None);
+        assert!(db.stripe.calls().contains(&products), "what was done then is done again");
+    }
+
+    async fn of_many_that_no_list_has_each_has_its_turn(db: TestDb) {
+        filled(&db, 3).await;
+        let scope = Scope { organization: "default", stripe: &db.settings.organizations["default"] };
+        let mut tx = db.db.begin().await.unwrap();
+        runs::see(&mut tx, "default", "a walk", &["cus_001"]).await.unwrap();
+        let since = db.now();
+        let mut after = String::new();
+        let mut turns = Vec::new();
+        for _ in 0..2 {
+            let left = Left { stream: "a walk", since, after: &after };
+            turns.push(objects::unseen(&mut tx, &scope, ObjectType::Customer, &left, 1).await.unwrap());
+            after.clone_from(&turns.last().unwrap()[0]);
+        }
+        assert_eq!(turns, [["cus_000"], ["cus_002"]]);
+        let early = Left { stream: "a walk", since: since.minus(Duration::from_hours(1)), after: "" };
+        let written_since = objects::unseen(&mut tx, &scope, ObjectType::Customer, &early, 9).await.unwrap();
+        assert_eq!(written_since, Vec::<String>::new());
+    }
+
+    async fn who_looks_and_who_was_told_do_not_fold(db: TestDb) {
+        filled(&db, 1).await;
+        let told = FetchObject::of(ObjectType::Customer, "cus_000");
+        let looks = FetchObject { run: Some("rec_1".to_owned()), ..FetchObject::of(ObjectType::Customer, "cus_000") };
+        enqueue(&db, &looks).await;
+        enqueue(&db, &told).await;
+        enqueue(&db, &told).await;
+        assert_eq!(db.count("jobs WHERE kind = 'sync.fetch_object'").await, 2);
+    }
+}
