@@ -90,8 +90,11 @@ impl ObjectType {
 pub struct Fetched {
     /// Stripe's JSON, byte for byte; `None` when Stripe says that there is no such object.
     pub raw: Option<String>,
-    /// Stripe's time of the answer (its `Date` header): when this was true.
+    /// Stripe's time of the question, in whole seconds and rather too early than too late: this was true at it or later.
     pub as_of: Timestamp,
+    /// Stripe's time of the answer (its `Date` header): this was true at it or earlier, because what changes while an
+    /// answer is made is not in it.
+    pub until: Timestamp,
     /// The API version of the answer.
     pub api_version: Option<String>,
 }
@@ -104,8 +107,11 @@ pub struct Page {
     /// Whether older ones follow.
     pub has_more: bool,
     /// Stripe's time of the question, in whole seconds and rather too early than too late: the objects were true at it
-    /// or later. The time of the answer would be too late, because a page is rendered before it is answered.
+    /// or later.
     pub as_of: Timestamp,
+    /// Stripe's time of the answer: the objects were true at it or earlier, because a page is rendered before it is
+    /// answered.
+    pub until: Timestamp,
     /// The API version of the answer.
     pub api_version: Option<String>,
 }

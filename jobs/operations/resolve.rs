@@ -90,6 +90,7 @@ async fn search(
                 return Ok(Effect::There(Fetched {
                     raw: Some(raw.clone()),
                     as_of: page.as_of,
+                    until: page.until,
                     api_version: page.api_version,
                 }));
             }

@@ -255,6 +255,7 @@ fn decide<'a>(
     };
     let mut holds = held.map(|(object, value)| Held {
         as_of: object.as_of,
+        until: object.until(),
         value,
         buried: is_buried(value),
     });
@@ -270,16 +271,18 @@ fn decide<'a>(
             previous: carried.previous.as_ref(),
         };
         let verdict = compare(key.0, holds, &snapshot);
+        let over = holds.map_or(entry.created_at, |held| held.until.max(entry.created_at));
         if matches!(verdict, Verdict::Newer | Verdict::LikelyNewer) {
             decided.write = Some((carried, entry.created_at));
             holds = Some(Held {
                 as_of: entry.created_at,
+                until: entry.created_at,
                 value: &carried.value,
                 buried: is_buried(&carried.value),
             });
         }
         // By our clock, because Stripe's may be another; a second that is long over needs no pause.
-        let after_tie = entry.created_at.min(now).plus(TIE_PAUSE);
+        let after_tie = over.min(now).plus(TIE_PAUSE);
         match verdict {
             Verdict::Newer | Verdict::Known => decided.settled.push(&entry.id),
             Verdict::LikelyNewer => {
@@ -310,6 +313,7 @@ impl<'a> Decided<'a> {
             id: &self.key.1,
             raw: &carried.raw,
             as_of,
+            until: as_of,
             deleted: model::is_deleted(&carried.value),
             api_version: carried.api_version.as_deref(),
         };

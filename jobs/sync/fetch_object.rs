@@ -158,8 +158,8 @@ impl FetchObject {
         }
         // What is held was held before Stripe was asked, so the answer is newer, whatever second it names.
         let was_known = held == before;
-        let known_as_of = held.as_ref().map_or(fetched.as_of, |held| held.as_of);
-        if !was_known && fetched.as_of <= known_as_of && old.as_ref() != Some(&value) {
+        let known_until = held.as_ref().map_or(fetched.as_of, Object::until);
+        if !was_known && fetched.as_of <= known_until && old.as_ref() != Some(&value) {
             return Ok(None);
         }
         let missing_text = missing.to_string();
@@ -167,7 +167,8 @@ impl FetchObject {
             kind,
             id: &self.id,
             raw: fetched.raw.as_deref().unwrap_or(&missing_text),
-            as_of: fetched.as_of.max(known_as_of),
+            as_of: held.as_ref().map_or(fetched.as_of, |held| fetched.as_of.max(held.as_of)),
+            until: fetched.until.max(known_until),
             deleted: model::is_deleted(&value),
             api_version: fetched.api_version.as_deref(),
         };

@@ -1,11 +1,11 @@
 //! Which of two states of an object is the newer one, as far as that can be known. Pure.
 //!
-//! An event carries its object as it was when the event was made, dated in whole seconds. What we hold has a second in
-//! which, or after which, it was true. So an event of a later second is newer, one of an earlier second is older, and
-//! of two in one second nobody can tell for sure: then the likelier one stands and the object is fetched, once for all
-//! events of that second.
+//! An event carries its object as it was when the event was made, dated in whole seconds. What we hold was true at some
+//! moment between two seconds: that of our question and that of Stripe's answer, or the one second of an event. So an
+//! event of a later second is newer, one of an earlier second is older, and of one in between nobody can tell for sure:
+//! then the likelier one stands and the object is fetched, once for all such events.
 //!
-//! A tie with an equal object needs no fetch: if every event of a second is equal to what we hold, so is the last of
+//! A tie with an equal object needs no fetch: if every event of these seconds is equal to what we hold, so is the last of
 //! them; if one is not, that one asks.
 
 use serde_json::Value;
@@ -40,6 +40,8 @@ impl Change {
 pub(super) struct Held<'a> {
     /// The second in which, or after which, it was true.
     pub(super) as_of: Timestamp,
+    /// The second in which, or before which, it was true.
+    pub(super) until: Timestamp,
     /// Stripe's JSON.
     pub(super) value: &'a Value,
     /// Whether Stripe has told that it is gone for ever.
@@ -66,9 +68,9 @@ pub(super) enum Verdict {
     Newer,
     /// It is older, or equal to what is held: there is nothing to do.
     Known,
-    /// Both are of one second. It is likely the newer one: write it, and fetch.
+    /// Both can be of one second. It is likely the newer one: write it, and fetch.
     LikelyNewer,
-    /// Both are of one second. It is likely the older one: keep what is held, and fetch.
+    /// Both can be of one second. It is likely the older one: keep what is held, and fetch.
     LikelyOlder,
 }
 
@@ -78,7 +80,7 @@ pub(super) fn compare(kind: ObjectType, held: Option<Held<'_>>, new: &Snapshot<'
     if held.buried || new.created_at < held.as_of {
         return Verdict::Known;
     }
-    if new.created_at > held.as_of {
+    if new.created_at > held.until {
         return Verdict::Newer;
     }
     if held.value == new.value {

@@ -139,8 +139,8 @@ impl Run<'_> {
             .iter()
             .zip(&values)
             .map(|(rebuild::Raw { id, raw, deleted }, value)| {
-                let as_of = Timestamp::default();
-                let truth = Truth { kind, id, raw, as_of, deleted: *deleted, api_version: None };
+                let (as_of, until) = (Timestamp::default(), Timestamp::default());
+                let truth = Truth { kind, id, raw, as_of, until, deleted: *deleted, api_version: None };
                 // As if nothing had been known, so that nothing counts as unchanged.
                 Write { truth, value, before: None, afresh: false }
             })

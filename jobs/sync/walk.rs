@@ -226,7 +226,7 @@ async fn apply_page(
     let mut once = BTreeSet::new();
     for (id, raw, value) in items.iter().filter(|item| once.insert(item.0.as_str())) {
         let before = held.get(id);
-        if before.is_some_and(|(object, held)| object.as_of >= page.as_of || held == value) {
+        if before.is_some_and(|(object, held)| object.until() >= page.as_of || held == value) {
             continue;
         }
         if before.is_some_and(|(object, _)| object.deleted) {
@@ -235,7 +235,9 @@ async fn apply_page(
             continue;
         }
         let api_version = page.api_version.as_deref();
-        let truth = Truth { kind, id, raw, as_of: page.as_of, deleted: false, api_version };
+        let truth = Truth {
+            kind, id, raw, as_of: page.as_of, until: page.until, deleted: false, api_version,
+        };
         writes.push(Write { truth, value, before: before.map(|(_, value)| value), afresh: false });
     }
     apply::write(tx, env, organization, &writes).await?;

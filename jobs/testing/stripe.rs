@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -40,6 +41,7 @@ pub struct FakeStripe {
 #[derive(Debug, Default)]
 struct State {
     as_of: Option<Timestamp>,
+    slow: Duration,
     page: Option<usize>,
     objects: BTreeMap<(String, ObjectType, String), Stored>,
     made: u64,
@@ -51,6 +53,13 @@ struct State {
     answers: VecDeque<String>,
     done: BTreeMap<String, Done>,
     calls: Vec<Call>,
+}
+
+/// When a question was asked, and when it was answered.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    as_of: Timestamp,
+    until: Timestamp,
 }
 
 #[derive(Debug)]
@@ -136,6 +145,11 @@ impl FakeStripe {
         self.state().as_of = time;
     }
 
+    /// From now on the questions were asked this long before their answers.
+    pub fn set_slow(&self, by: Duration) {
+        self.state().slow = by;
+    }
+
     /// Objects of one page, to test paging with few.
     pub fn set_page(&self, objects: usize) {
         self.state().page = Some(objects.max(1));
@@ -167,7 +181,7 @@ impl FakeStripe {
     }
 
     /// Notes the call and opens the state, unless a failure is due.
-    fn called(&self, call: Call) -> Result<(MutexGuard<'_, State>, Timestamp), StripeError> {
+    fn called(&self, call: Call) -> Result<(MutexGuard<'_, State>, Answered), StripeError> {
         let mut state = self.state();
         state.calls.push(call);
         if let Some(error) = state.failures.pop_front() {
@@ -178,17 +192,18 @@ impl FakeStripe {
             Some((calls, error)) => state.later = Some((calls - 1, error)),
             None => {}
         }
-        // As Stripe's answers: in whole seconds, and rather too early than too late.
+        // As Stripe's answers: in whole seconds.
         let second = || Timestamp::from_seconds(self.clock.now().seconds());
-        let as_of = state.as_of.unwrap_or_else(second);
-        Ok((state, as_of))
+        let until = state.as_of.unwrap_or_else(second);
+        let as_of = until.minus(state.slow);
+        Ok((state, Answered { as_of, until }))
     }
 
     fn page(&self, call: Call, after: Option<&str>) -> Result<Page, StripeError> {
         let Call::List(organization, listing, _) = call.clone() else {
             panic!("not a list: {call:?}");
         };
-        let (state, as_of) = self.called(call)?;
+        let (state, answered) = self.called(call)?;
         let mut all = state.listed(&organization, listing);
         if let Some(after) = after {
             let at = all.iter().position(|(id, _)| id == after);
@@ -198,14 +213,15 @@ impl FakeStripe {
         Ok(Page {
             has_more: all.len() > size,
             objects: all.into_iter().take(size).map(|(_, raw)| raw).collect(),
-            as_of,
+            as_of: answered.as_of,
+            until: answered.until,
             api_version: Some(API_VERSION.to_owned()),
         })
     }
 
     fn write(&self, organization: &str, operation: &Operation) -> Result<Done, StripeError> {
         let call = Call::Perform(organization.to_owned(), operation.clone());
-        let (mut state, as_of) = self.called(call)?;
+        let (mut state, answered) = self.called(call)?;
         if let Some(done) = state.done.get(&operation.idempotency_key) {
             return Ok(Done {
                 replayed: true,
@@ -216,7 +232,7 @@ impl FakeStripe {
             panic!("no answer was prepared for {operation:?}: call answer_next");
         };
         let done = Done {
-            fetched: fetched(Some(raw), as_of),
+            fetched: fetched(Some(raw), answered),
             request_id: Some(format!("req_{}", state.calls.len())),
             replayed: false,
         };
@@ -273,10 +289,11 @@ fn is_active(raw: &str) -> bool {
     value.get("active").and_then(Value::as_bool).unwrap_or(true)
 }
 
-fn fetched(raw: Option<String>, as_of: Timestamp) -> Fetched {
+fn fetched(raw: Option<String>, answered: Answered) -> Fetched {
     Fetched {
         raw,
-        as_of,
+        as_of: answered.as_of,
+        until: answered.until,
         api_version: Some(API_VERSION.to_owned()),
     }
 }
@@ -294,10 +311,10 @@ impl Stripe for FakeStripe {
     ) -> Later<'a, Result<Fetched, StripeError>> {
         let key = (organization.to_owned(), kind, id.to_owned());
         let call = Call::Retrieve(organization.to_owned(), kind, id.to_owned());
-        let answer = self.called(call).map(|(state, as_of)| {
+        let answer = self.called(call).map(|(state, answered)| {
             fetched(
                 state.objects.get(&key).map(|stored| stored.raw.clone()),
-                as_of,
+                answered,
             )
         });
         Box::pin(std::future::ready(answer))

@@ -1,3 +1,6 @@
+-- The second in which Stripe answered: an object was true at it or earlier, and at `as_of` or later.
+ALTER TABLE stripe_objects ADD COLUMN true_until INTEGER NOT NULL DEFAULT 0;
+
 -- What reconciliations found, and which objects a walk over Stripe's lists has met so far.
 
 CREATE TABLE sync_runs (

@@ -168,8 +168,8 @@ impl StripeClient {
     }
 
     /// When the answer was true, by Stripe's clock; by ours when Stripe did not say.
-    fn fetched(&self, facts: &mut Facts, raw: Option<String>) -> Fetched {
-        let as_of = facts.date.unwrap_or_else(|| {
+    fn fetched(&self, facts: &mut Facts, raw: Option<String>, took: Duration) -> Fetched {
+        let until = facts.date.unwrap_or_else(|| {
             if !self.undated.swap(true, Ordering::Relaxed) {
                 warn!("stripe's answer has no Date header: our own clock is used instead");
             }
@@ -177,7 +177,8 @@ impl StripeClient {
         });
         Fetched {
             raw,
-            as_of,
+            as_of: when_asked(until, took),
+            until,
             api_version: facts.api_version.take(),
         }
     }
@@ -195,10 +196,11 @@ impl Stripe for StripeClient {
         id: &'a str,
     ) -> Later<'a, Result<Fetched, StripeError>> {
         Box::pin(async move {
+            let asked = Instant::now();
             let mut received = self
                 .exchange(organization, requests::retrieve(kind, id)?)
                 .await?;
-            Ok(self.fetched(&mut received.facts, received.text.ok()))
+            Ok(self.fetched(&mut received.facts, received.text.ok(), asked.elapsed()))
         })
     }
 
@@ -214,11 +216,12 @@ impl Stripe for StripeClient {
                 .exchange(organization, requests::list(listing, after))
                 .await?;
             let (objects, has_more) = page(&received.text?)?;
-            let answer = self.fetched(&mut received.facts, None);
+            let answer = self.fetched(&mut received.facts, None, asked.elapsed());
             Ok(Page {
                 objects,
                 has_more,
-                as_of: when_asked(answer.as_of, asked.elapsed()),
+                as_of: answer.as_of,
+                until: answer.until,
                 api_version: answer.api_version,
             })
         })
@@ -230,12 +233,13 @@ impl Stripe for StripeClient {
         operation: &'a Operation,
     ) -> Later<'a, Result<Done, StripeError>> {
         Box::pin(async move {
+            let asked = Instant::now();
             let mut received = self
                 .exchange(organization, requests::write(operation)?)
                 .await?;
             let text = received.text?;
             Ok(Done {
-                fetched: self.fetched(&mut received.facts, Some(text)),
+                fetched: self.fetched(&mut received.facts, Some(text), asked.elapsed()),
                 request_id: received.facts.request_id,
                 replayed: received.facts.replayed,
             })
@@ -243,8 +247,8 @@ impl Stripe for StripeClient {
     }
 }
 
-/// The second of Stripe's clock in which we asked, or an earlier one. A page is rendered at some moment between question
-/// and answer; while it is, an object of it can change and be fetched alone, and that newer truth must keep its place.
+/// The second of Stripe's clock in which we asked, or an earlier one. An answer is rendered at some moment between question
+/// and answer; while it is, an object of it can change, and that newer truth must keep its place.
 fn when_asked(answered: Timestamp, took: Duration) -> Timestamp {
     // The millisecond more stands for what `Timestamp` cuts off, so that a quick answer counts like any other.
     let asked = answered.minus(took.saturating_add(Duration::from_millis(1)));

@@ -27,10 +27,19 @@ pub struct Object {
     pub id: String,
     /// Stripe's JSON.
     pub raw: String,
-    /// Stripe's time at which it was true.
+    /// Stripe's time at which, or after which, it was true.
     pub as_of: Timestamp,
+    /// Stripe's time at which, or before which, it was true; earlier than `as_of` in rows of a time before this was kept.
+    pub true_until: Timestamp,
     /// Whether it is a tombstone.
     pub deleted: bool,
+}
+
+impl Object {
+    /// Stripe's time at which, or before which, it was true.
+    pub fn until(&self) -> Timestamp {
+        self.true_until.max(self.as_of)
+    }
 }
 
 /// The truth of an object to be stored.
@@ -44,6 +53,8 @@ pub struct Truth<'a> {
     pub raw: &'a str,
     /// Stripe's time at which, or after which, it was true.
     pub as_of: Timestamp,
+    /// Stripe's time at which, or before which, it was true.
+    pub until: Timestamp,
     /// Whether it is a tombstone.
     pub deleted: bool,
     /// The API version it was rendered in.
@@ -52,44 +63,44 @@ pub struct Truth<'a> {
 
 /// Who inserts an object that was not there when she looked must find that another was faster.
 const ADD: Sql = Sql::both(
-    "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, deleted, api_version,
-        updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, true_until,
+        deleted, api_version, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
      ON CONFLICT (organization_id, account, livemode, type, id) DO NOTHING RETURNING type, id",
 );
 /// For rows that are locked.
 const SET: Sql = Sql::both(
-    "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, deleted, api_version,
-        updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    "INSERT INTO stripe_objects (organization_id, account, livemode, type, id, raw, as_of, true_until,
+        deleted, api_version, updated_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
      ON CONFLICT (organization_id, account, livemode, type, id) DO UPDATE SET raw = excluded.raw,
-        as_of = excluded.as_of, deleted = excluded.deleted, api_version = excluded.api_version,
+        as_of = excluded.as_of, true_until = excluded.true_until, deleted = excluded.deleted, api_version = excluded.api_version,
         updated_at = excluded.updated_at",
 );
 const GET: Sql = Sql::both(
-    "SELECT id, raw, as_of, deleted FROM stripe_objects
+    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND id = $5",
 );
 /// In the order of the key, so that two who lock many never wait for each other.
 const LOCK: Sql = Sql::split(
-    "SELECT id, raw, as_of, deleted FROM stripe_objects
+    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
        AND id IN (SELECT value FROM json_each($5)) ORDER BY id",
-    "SELECT id, raw, as_of, deleted FROM stripe_objects
+    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
        AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($5::jsonb))) ORDER BY id FOR UPDATE",
 );
 const BATCH: Sql = Sql::split(
-    "SELECT id, raw, as_of, deleted FROM stripe_objects
+    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
        AND id IN (SELECT value FROM json_each($5))",
-    "SELECT id, raw, as_of, deleted FROM stripe_objects
+    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
        AND id IN (SELECT jsonb_array_elements_text($5::jsonb))",
 );
 /// Everything of a type that is not deleted, in pages by id.
 const LIVING: Sql = Sql::both(
-    "SELECT id, raw, as_of, deleted FROM stripe_objects
+    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND NOT deleted AND id > $5
      ORDER BY id LIMIT $6",
 );
@@ -168,6 +179,7 @@ fn row<'a>(now: Timestamp, scope: &Scope<'a>, truth: &Truth<'a>) -> Row<'a> {
         truth.id,
         truth.raw,
         truth.as_of,
+        truth.until,
         truth.deleted,
         truth.api_version,
         now

@@ -83,7 +83,7 @@ async fn write(tx: &mut Tx, env: &Env, objects: &[&Value]) {
     let texts: Vec<_> = objects.iter().map(read).collect();
     let mut writes = Vec::new();
     for ((kind, id, raw), value) in texts.iter().zip(objects) {
-        let truth = Truth { kind: *kind, id, raw, as_of: env.now(), deleted: false, api_version: None };
+        let truth = Truth { kind: *kind, id, raw, as_of: env.now(), until: env.now(), deleted: false, api_version: None };
         writes.push(Write { truth, value, before: None, afresh: false });
     }
     assert!(apply::write(tx, env, "default", &writes).await.unwrap().is_empty());
@@ -164,6 +164,27 @@ both! {
         db.drain(&registry()).await;
         assert_eq!(db.count("customers WHERE name = 'New'").await, 1);
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 2);
+    }
+
+    async fn an_event_of_the_seconds_of_an_answer_is_not_taken_for_newer(db: TestDb) {
+        db.stripe.set_slow(Duration::from_secs(2));
+        db.stripe.put(&named("New"));
+        db.enqueue(fetch("cus_1")).await;
+        db.drain(&registry()).await;
+        // Both were made before the answer was, after the question was asked.
+        for (at, word) in [(1, "created"), (0, "updated")] {
+            let mut older = event(&format!("evt_{at}"), &format!("customer.{word}"), &named("Old"));
+            older["created"] = json!(db.now().seconds() - at);
+            older["data"]["previous_attributes"] = json!({ "name": "Older" });
+            receive(&db, &older).await;
+            db.drain(&registry()).await;
+            assert_eq!(db.count("customers WHERE name = 'New'").await, 1, "{word}");
+        }
+        db.stripe.forget_calls();
+        db.advance(Duration::from_secs(2));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 2);
+        assert_eq!((db.stripe.calls().len(), db.count("customers WHERE name = 'New'").await), (1, 1));
     }
 
     async fn an_object_that_was_just_announced_may_be_unknown_for_a_while(db: TestDb) {
