@@ -13,9 +13,9 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique,
+    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique, db,
     outbox::{self, NewJob},
-    ports::Listing,
+    ports::{Listing, StripeError},
     queue::Queue,
 };
 
@@ -25,8 +25,11 @@ const OVERLAP: Duration = Duration::from_mins(10);
 /// How far the first poll looks back; older truth comes with the backfill.
 const FIRST_LOOK: Duration = Duration::from_hours(24);
 
-/// Pages of one poll, the newest first; what is older comes with the reconciliation.
+/// Pages of one run, the newest first; the next run goes on with what is older.
 const PAGES_MAX: usize = 1_000;
+
+/// Its name in the table of cursors.
+const STREAM: &str = "events";
 
 /// Lists the events since the last poll for every organization and stores those that no webhook brought.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -68,42 +71,105 @@ impl Job for PollEvents {
 
 async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> {
     let env = &cx.env;
-    let before = cursors::get(&env.db, organization, "events").await?;
-    let watermark = before.as_ref().and_then(|cursor| cursor.cursor.as_deref()?.parse().ok());
-    let since = watermark
-        .map_or_else(|| env.now().minus(FIRST_LOOK), |at| Timestamp(at).minus(OVERLAP));
-    let (mut seen, mut new, mut reached) = (0, 0, None);
-    let mut after: Option<String> = None;
+    let (mut seen, mut new) = (0, 0);
+    let mut look = Look::read(env, organization).await?;
     for _ in 0..PAGES_MAX {
-        let page =
-            env.stripe.list(organization, Listing::EventsSince(since), after.as_deref()).await?;
-        // The newest page tells up to when this poll has looked.
-        reached = reached.or(Some(page.as_of));
+        let listing = Listing::EventsSince(look.since);
+        let page = match env.stripe.list(organization, listing, look.after.as_deref()).await {
+            Ok(page) => page,
+            Err(error) => {
+                // Stripe refuses to go on after an event that it has forgotten: the next run begins at the newest.
+                if matches!(error, StripeError::Refused { .. }) && look.after.take().is_some() {
+                    look.keep(env, organization).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        // The newest page tells up to when this poll has looked. That its question came before is in the overlap.
+        look.reached = look.reached.or(Some(page.as_of));
         let ids: Vec<Option<String>> = page.objects.iter().map(|body| id_of(body)).collect();
-        new += receive_unknown(env, organization, &page.objects, &ids).await?;
+        let new_of_page = receive_unknown(env, organization, &page.objects, &ids).await?;
+        look.add(new_of_page);
+        new += new_of_page;
         seen += u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        after = ids.into_iter().next_back().flatten();
-        if !page.has_more || after.is_none() {
+        look.after = ids.into_iter().next_back().flatten().filter(|_| page.has_more);
+        if look.after.is_none() {
+            look.finish(env, organization).await?;
             break;
         }
+        look.keep(env, organization).await?;
     }
-    let unread = events::any_unread(&env.db, organization).await?;
-    let mut tx = env.db.begin().await?;
-    if unread {
-        // Also those whose job was cancelled or given up, which would stay unread until another event comes.
-        outbox::enqueue(&mut tx, env, NewJob::of(organization, &ApplyEvents {})?).await?;
-    }
-    let cursor = Cursor {
-        stream: "events".to_owned(),
-        cursor: reached.map(|at| at.0.to_string()),
-        state: "done".to_owned(),
-        objects: before.map_or(0, |cursor| cursor.objects) + i64::try_from(new).unwrap_or(0),
-        started_at: since,
-        updated_at: env.now(),
-    };
-    cursors::put(&mut tx, organization, &cursor).await?;
-    tx.commit().await?;
     Ok((seen, new))
+}
+
+/// How far a poll has looked. It goes from the newest event to the oldest, so that it is not over before its last page;
+/// one that was interrupted goes on where it was, and the next one begins where it began.
+#[derive(Debug)]
+struct Look {
+    since: Timestamp,
+    /// The time of its first page.
+    reached: Option<Timestamp>,
+    /// The last event of its last page.
+    after: Option<String>,
+    /// New events of this and all polls before.
+    objects: i64,
+}
+
+impl Look {
+    /// Where the table says that a poll was, or a new one. Written as milliseconds up to which was looked, and while a
+    /// poll is under way as `since:reached:event`.
+    async fn read(env: &Env, organization: &str) -> db::Result<Self> {
+        let cursor = cursors::get(&env.db, organization, STREAM).await?;
+        let objects = cursor.as_ref().map_or(0, |cursor| cursor.objects);
+        let text = cursor.and_then(|cursor| cursor.cursor).unwrap_or_default();
+        let mut parts = text.splitn(3, ':');
+        let mut time = || parts.next()?.parse().ok().map(Timestamp);
+        let (first, second) = (time(), time());
+        let after = parts.next().filter(|id| !id.is_empty()).map(str::to_owned);
+        let since = match (first, second) {
+            (Some(since), Some(_)) => since,
+            (Some(watermark), None) => watermark.minus(OVERLAP),
+            (None, _) => env.now().minus(FIRST_LOOK),
+        };
+        Ok(Self { since, reached: second.filter(|_| after.is_some()), after, objects })
+    }
+
+    fn add(&mut self, new: u64) {
+        self.objects = self.objects.saturating_add(i64::try_from(new).unwrap_or(i64::MAX));
+    }
+
+    /// Remembers the place.
+    async fn keep(&self, env: &Env, organization: &str) -> db::Result<()> {
+        let after = self.after.as_deref().unwrap_or_default();
+        let text = format!("{}:{}:{after}", self.since.0, self.reached.unwrap_or(self.since).0);
+        let mut tx = env.db.begin().await?;
+        cursors::put(&mut tx, organization, &self.cursor(env, text, "running")).await?;
+        tx.commit().await
+    }
+
+    /// Remembers that everything up to the first page was looked at.
+    async fn finish(&self, env: &Env, organization: &str) -> db::Result<()> {
+        let text = self.reached.unwrap_or(self.since).0.to_string();
+        let unread = events::any_unread(&env.db, organization).await?;
+        let mut tx = env.db.begin().await?;
+        if unread {
+            // Also those whose job was cancelled or given up, which would stay unread until another event comes.
+            outbox::enqueue(&mut tx, env, NewJob::of(organization, &ApplyEvents {})?).await?;
+        }
+        cursors::put(&mut tx, organization, &self.cursor(env, text, "done")).await?;
+        tx.commit().await
+    }
+
+    fn cursor(&self, env: &Env, text: String, state: &str) -> Cursor {
+        Cursor {
+            stream: STREAM.to_owned(),
+            cursor: Some(text),
+            state: state.to_owned(),
+            objects: self.objects,
+            started_at: self.since,
+            updated_at: env.now(),
+        }
+    }
 }
 
 /// Stores those events of a page that are not here; answers how many are new. Nearly all are here, and a read tells so

@@ -1,4 +1,4 @@
-//! Reconciliations: what they find, what they leave alone, and what an interruption costs.
+//! Reconciliations and polls: what they find, what they leave alone, and what an interruption costs.
 
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ use crate::{
         ports::{Listing, ObjectType, StripeError},
     },
     sync::{
-        BackfillObjects, FetchObject, ReconcileObjects, diff,
+        BackfillObjects, FetchObject, PollEvents, ReconcileObjects, diff,
         store::{
+            cursors::{self, Cursor},
             objects::{self, Left, Scope},
             runs,
         },
@@ -214,5 +215,57 @@ both! {
         enqueue(&db, &told).await;
         enqueue(&db, &told).await;
         assert_eq!(db.count("jobs WHERE kind = 'sync.fetch_object'").await, 2);
+    }
+
+    async fn a_poll_that_was_interrupted_goes_on_where_it_was(db: TestDb) {
+        db.stripe.set_page(10);
+        let announce = |id: &str, ago: i64| {
+            db.stripe.put(&customer(&format!("cus_{id}")));
+            let mut made = event(&format!("evt_{id}"), "customer.created", &customer(&format!("cus_{id}")));
+            made["created"] = json!(db.now().seconds() - ago);
+            db.stripe.put_event(&made);
+        };
+        for number in 0..35 {
+            announce(&format!("{number:02}"), 100 - number);
+        }
+        enqueue(&db, &PollEvents::default()).await;
+        db.stripe.fail_at(2, away());
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        assert_eq!((db.stripe.calls().len(), db.count("stripe_events").await), (3, 20));
+        // What comes meanwhile is for the next poll.
+        announce("late", 0);
+        db.advance(Duration::from_mins(1));
+        db.drain(&registry()).await;
+        assert_eq!((db.stripe.calls().len(), db.count("stripe_events").await), (5, 35));
+        assert_eq!(db.count("sync_cursors WHERE stream = 'events' AND state = 'done' AND objects = 35").await, 1);
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers").await, 36);
+    }
+
+    async fn a_poll_whose_place_stripe_has_forgotten_begins_at_the_newest(db: TestDb) {
+        let place = Cursor {
+            stream: "events".to_owned(),
+            cursor: Some(format!("{}:{}:evt_gone", db.now().minus(Duration::from_hours(1)).0, db.now().0)),
+            state: "running".to_owned(),
+            objects: 5,
+            started_at: db.now(),
+            updated_at: db.now(),
+        };
+        let mut tx = db.db.begin().await.unwrap();
+        cursors::put(&mut tx, "default", &place).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut made = event("evt_1", "customer.created", &customer("cus_1"));
+        made["created"] = json!(db.now().seconds() - 3_000);
+        db.stripe.put_event(&made);
+        enqueue(&db, &PollEvents::default()).await;
+        let (code, message) = ("resource_missing".to_owned(), "no".to_owned());
+        db.stripe.fail_next(StripeError::Refused { status: 400, code, message, request_id: String::new() });
+        assert_eq!(db.drain_allowing_failures(&registry()).await.errors.len(), 1);
+        enqueue(&db, &PollEvents::default()).await;
+        db.advance(Duration::from_mins(1));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
+        assert_eq!(db.count("sync_cursors WHERE stream = 'events' AND state = 'done' AND objects = 6").await, 1);
     }
 }
