@@ -17,6 +17,11 @@ const LIVE_PREFIXES: [&str; 2] = ["sk_live_", "rk_live_"];
 /// How the signing secrets of webhook endpoints begin.
 const WEBHOOK_SECRET_PREFIX: &str = "whsec_";
 
+/// Requests a second that Stripe allows one account, for reads and for writes each, in live and in test mode.
+/// Source: <https://docs.stripe.com/rate-limits>.
+const LIVE_RATE: u32 = 100;
+const TEST_RATE: u32 = 25;
+
 /// Most signing secrets at once; each costs one HMAC for every forged webhook.
 const WEBHOOK_SECRETS_MAX: usize = 16;
 
@@ -38,7 +43,9 @@ pub struct Stripe {
     pub account: Option<String>,
     /// Whether the account is used in live mode.
     pub livemode: bool,
-    /// Most requests a second, for reads and for writes each.
+    /// Percent of the requests that Stripe allows.
+    pub rate_share: u32,
+    /// Most requests a second, for reads and for writes each; 0: `rate_share` decides.
     pub rate_limit: u32,
     /// Longest time for one request.
     pub timeout: Duration,
@@ -56,11 +63,21 @@ impl Stripe {
             api_base: section.required("api_base", url),
             account: section.optional("account", text),
             livemode,
+            rate_share: section.required("rate_share", integer),
             rate_limit: section.required("rate_limit", integer),
             timeout: section.required("timeout", duration),
         };
         stripe.check(&mut section);
         stripe
+    }
+
+    /// Most requests a second, for reads and for writes each.
+    pub fn requests_per_second(&self) -> u32 {
+        let allowed = if self.livemode { LIVE_RATE } else { TEST_RATE };
+        match self.rate_limit {
+            0 => (allowed * self.rate_share / 100).max(1),
+            limit => limit,
+        }
     }
 
     fn check(&self, section: &mut Section<'_, '_>) {

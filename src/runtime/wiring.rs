@@ -252,7 +252,7 @@ fn stripe(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Str
                 api_base: stripe.api_base.to_string(),
                 account: stripe.account.clone().unwrap_or_default(),
                 livemode: stripe.livemode,
-                rate_limit: stripe.rate_limit,
+                rate_limit: stripe.requests_per_second(),
                 timeout: stripe.timeout,
             };
             Some((id.clone(), account))

@@ -1,4 +1,5 @@
-//! How many requests one organization may send, so that the checkout traffic of the same account survives a backfill.
+//! How many requests may be sent to one account in one direction, so that the checkout traffic of the same account
+//! survives a backfill. When Stripe itself asks for less, it becomes less, and grows back slowly.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,6 +13,18 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// What the bucket holds at the most, as the time in which it fills.
 const BURST: Duration = Duration::from_secs(1);
+
+/// The whole rate, in thousandths.
+const WHOLE: u32 = 1_000;
+
+/// The least that is left of the rate, in thousandths, however often Stripe refuses.
+const LEAST: u32 = 50;
+
+/// Refusals within this time are one: they answer requests that were under way together.
+const SLOWED_ONCE: Duration = Duration::from_secs(1);
+
+/// How long the rate takes to grow from nothing to the whole again.
+const RECOVERY: Duration = Duration::from_mins(2);
 
 /// A token bucket that fills at a steady rate up to one second's worth.
 #[derive(Debug)]
@@ -46,9 +59,9 @@ impl Budget {
         }
     }
 
-    /// Lets nobody through for this long: Stripe asked for it.
-    pub(super) fn pause(&self, time: Duration) {
-        self.bucket().pause(self.started.elapsed(), time);
+    /// Lets nobody through for this long, and fewer afterwards: Stripe asked for it.
+    pub(super) fn slow_down(&self, time: Duration) {
+        self.bucket().slow_down(self.started.elapsed(), time);
     }
 
     fn bucket(&self) -> MutexGuard<'_, Bucket> {
@@ -63,6 +76,9 @@ struct Bucket {
     interval: Duration,
     full_at: Duration,
     closed_until: Duration,
+    /// What is left of the rate, in thousandths, and since when.
+    left: u32,
+    left_at: Duration,
 }
 
 impl Bucket {
@@ -71,6 +87,8 @@ impl Bucket {
             interval: BURST / per_second.max(1),
             full_at: Duration::ZERO,
             closed_until: Duration::ZERO,
+            left: WHOLE,
+            left_at: Duration::ZERO,
         }
     }
 
@@ -79,7 +97,7 @@ impl Bucket {
         if !closed.is_zero() {
             return Err(closed);
         }
-        let full_at = self.full_at.max(now) + self.interval;
+        let full_at = self.full_at.max(now) + self.interval * WHOLE / self.left_of_rate(now);
         let wait = full_at.saturating_sub(now + BURST);
         if wait > WAIT_MAX {
             return Err(wait);
@@ -88,7 +106,20 @@ impl Bucket {
         Ok(wait)
     }
 
-    fn pause(&mut self, now: Duration, time: Duration) {
+    /// What is left of the rate by now, in thousandths.
+    fn left_of_rate(&self, now: Duration) -> u32 {
+        let grown =
+            now.saturating_sub(self.left_at).as_millis() * u128::from(WHOLE) / RECOVERY.as_millis();
+        self.left
+            .saturating_add(u32::try_from(grown).unwrap_or(WHOLE))
+            .clamp(LEAST, WHOLE)
+    }
+
+    fn slow_down(&mut self, now: Duration, time: Duration) {
+        if self.left == WHOLE || now >= self.left_at + SLOWED_ONCE {
+            self.left = (self.left_of_rate(now) / 2).max(LEAST);
+            self.left_at = now;
+        }
         self.closed_until = self.closed_until.max(now.saturating_add(time));
         // Empty at the end of the pause: whoever waited must not come back all at once.
         self.full_at = self.full_at.max(self.closed_until.saturating_add(BURST));
@@ -141,12 +172,33 @@ mod tests {
     #[test]
     fn a_pause_holds_everybody_and_ends_with_an_empty_bucket() {
         let mut bucket = Bucket::new(10);
-        bucket.pause(ms(1000), ms(7000));
-        bucket.pause(ms(1000), ms(10));
+        bucket.slow_down(ms(1000), ms(7000));
+        bucket.slow_down(ms(1000), ms(10));
         assert_eq!(bucket.take(ms(2000)), Err(ms(6000)));
         assert_eq!(bucket.closed_for(ms(2000)), ms(6000));
-        assert_eq!(bucket.take(ms(8000)), Ok(ms(100)));
-        assert_eq!(bucket.take(ms(8000)), Ok(ms(200)));
+        // Half the rate, and 7 of the 120 seconds in which it grows back.
+        let interval = ms(100) * WHOLE / (WHOLE / 2 + 58);
+        assert_eq!(bucket.take(ms(8000)), Ok(interval));
+        assert_eq!(bucket.take(ms(8000)), Ok(interval * 2));
+    }
+
+    #[test]
+    fn each_refusal_halves_the_rate_and_time_brings_it_back() {
+        let mut bucket = Bucket::new(100);
+        for (at, left) in [
+            (1_000, 500),
+            (1_500, 504),
+            (3_000, 258),
+            (4_000, 133),
+            (5_000, 70),
+            (6_000, 50),
+            (7_000, 50),
+        ] {
+            bucket.slow_down(ms(at), Duration::ZERO);
+            assert_eq!(bucket.left_of_rate(ms(at)), left, "after {at} ms");
+        }
+        assert_eq!(bucket.left_of_rate(ms(67_000)), 550);
+        assert_eq!(bucket.left_of_rate(ms(400_000)), WHOLE);
     }
 
     #[tokio::test]
@@ -156,7 +208,7 @@ mod tests {
             budget.take().await.unwrap();
         }
         let (waiter, ()) = futures::join!(budget.take(), async {
-            budget.pause(Duration::from_mins(1));
+            budget.slow_down(Duration::from_mins(1));
         });
         assert!(waiter.unwrap_err() > Duration::from_secs(50));
         assert!(budget.take().await.is_err());

@@ -37,10 +37,20 @@ pub struct Account {
     pub account: String,
     /// Whether the key is one of the live mode.
     pub livemode: bool,
-    /// Most requests per second, for reads and for writes separately.
+    /// Most requests per second, for reads and for writes separately. Organizations of one account and mode share them;
+    /// the smallest number counts.
     pub rate_limit: u32,
     /// The longest that one request may take, its answer included.
     pub timeout: Duration,
+}
+
+impl Account {
+    /// What Stripe counts requests by: the account, or its key where the configuration does not name it, and the mode.
+    fn place(&self) -> (String, bool) {
+        let named = Some(&self.account).filter(|account| !account.is_empty());
+        let key = self.secret_key.expose_secret();
+        (named.map_or(key, String::as_str).to_owned(), self.livemode)
+    }
 }
 
 /// Stripe over HTTP, for all organizations of this process.
@@ -56,6 +66,12 @@ pub struct StripeClient {
 #[derive(Debug)]
 struct Connected {
     account: Account,
+    budgets: Arc<Budgets>,
+}
+
+/// What may be sent to one account in one mode.
+#[derive(Debug)]
+struct Budgets {
     reads: Budget,
     writes: Budget,
 }
@@ -76,15 +92,21 @@ impl StripeClient {
         for (organization, account) in &accounts {
             check(organization, account)?;
         }
-        let connected = accounts.into_iter().map(|(organization, account)| {
-            let budget = || Budget::new(account.rate_limit);
-            let (reads, writes) = (budget(), budget());
-            let connected = Connected {
-                account,
-                reads,
-                writes,
-            };
-            (organization, connected)
+        let mut rates: BTreeMap<(String, bool), u32> = BTreeMap::new();
+        for account in accounts.values() {
+            let rate = rates.entry(account.place()).or_insert(account.rate_limit);
+            *rate = (*rate).min(account.rate_limit);
+        }
+        let budgets: BTreeMap<_, _> = rates
+            .into_iter()
+            .map(|(place, rate)| {
+                let (reads, writes) = (Budget::new(rate), Budget::new(rate));
+                (place, Arc::new(Budgets { reads, writes }))
+            })
+            .collect();
+        let connected = accounts.into_iter().filter_map(|(organization, account)| {
+            let budgets = Arc::clone(budgets.get(&account.place())?);
+            Some((organization, Connected { account, budgets }))
         });
         Ok(Self {
             transport: Transport::new()?,
@@ -104,8 +126,8 @@ impl StripeClient {
             .get(organization)
             .ok_or_else(|| StripeError::NotConfigured(organization.to_owned()))?;
         let budget = match request.action {
-            Action::Read => &connected.reads,
-            Action::Write { .. } => &connected.writes,
+            Action::Read => &connected.budgets.reads,
+            Action::Write { .. } => &connected.budgets.writes,
         };
         let (verdict, facts) = match self.answer(connected, budget, &request).await {
             Ok(answer) => {
@@ -113,7 +135,7 @@ impl StripeClient {
                 if let Verdict::Failed(StripeError::RateLimited(pause)) = &verdict
                     && answer.rate_limited()
                 {
-                    budget.pause(*pause);
+                    budget.slow_down(*pause);
                 }
                 (verdict, answer.facts)
             }

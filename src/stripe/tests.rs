@@ -34,7 +34,16 @@ fn client(base: &str) -> StripeClient {
 }
 
 fn with(account: &Account) -> StripeClient {
-    let accounts = ["default", "other"].map(|name| (name.to_owned(), account.clone()));
+    let of = |id: &str| Account {
+        account: id.to_owned(),
+        ..account.clone()
+    };
+    let accounts = [
+        ("default", account.clone()),
+        ("twin", account.clone()),
+        ("other", of("acct_2")),
+    ];
+    let accounts = accounts.map(|(name, account)| (name.to_owned(), account));
     StripeClient::new(accounts.into(), clock()).unwrap()
 }
 

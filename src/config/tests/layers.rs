@@ -140,6 +140,19 @@ fn schedules_are_overridden_in_part() {
 }
 
 #[test]
+fn a_share_of_stripes_limit_is_left_to_others() {
+    let rate = |text: &str| {
+        let config = Given::file(text).load().config;
+        config.organizations["default"].stripe.requests_per_second()
+    };
+    assert_eq!(rate(""), 10);
+    assert_eq!(rate("[stripe]\nlivemode = true\n"), 40);
+    assert_eq!(rate("[stripe]\nlivemode = true\nrate_share = 75\n"), 75);
+    assert_eq!(rate("[stripe]\nrate_share = 1\n"), 1);
+    assert_eq!(rate("[stripe]\nrate_share = 1\nrate_limit = 300\n"), 300);
+}
+
+#[test]
 fn another_organization_shares_everything_but_the_secrets_and_the_account() {
     let config = Given::file(
         "[stripe]\nsecret_key = \"sk_live_a\"\nwebhook_secrets = [\"whsec_a\"]\n\
@@ -163,6 +176,7 @@ fn another_organization_shares_everything_but_the_secrets_and_the_account() {
         (9, true)
     );
     assert_eq!(second.stripe.timeout, Duration::from_secs(3));
+    assert_eq!(second.stripe.requests_per_second(), 9);
     assert!(second.stripe.secret_key.is_none());
     assert!(second.stripe.webhook_secrets.is_empty());
     assert_eq!(second.stripe.account, None);

@@ -10,7 +10,7 @@ fn all_problems_are_listed_at_once_with_their_places() {
     )
     .environment("MEMBERD_DATABASE__MAX_CONECTIONS", "8")
     .environment("MEMBERD_SHUTDOWN__TIMEOUT", "30")
-    .flag("stripe.rate_limit", "0");
+    .flag("stripe.rate_share", "0");
     assert_eq!(
         given.lines(),
         [
@@ -24,7 +24,7 @@ fn all_problems_are_listed_at_once_with_their_places() {
          key; did you mean MEMBERD_DATABASE__MAX_CONNECTIONS?",
             "environment MEMBERD_SHUTDOWN__TIMEOUT: shutdown.timeout = \"30\" is not a duration; \
          write a whole number and ms, s, m, h or d, 1s to 10m",
-            "flag --set stripe.rate_limit: stripe.rate_limit = 0 is out of range; write 1 to 1000",
+            "flag --set stripe.rate_share: stripe.rate_share = 0 is out of range; write 1 to 100",
         ]
     );
     let text = given.refused().to_string();

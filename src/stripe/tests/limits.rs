@@ -11,7 +11,7 @@ async fn read(client: &StripeClient, organization: &str) -> Result<(), StripeErr
 }
 
 #[tokio::test]
-async fn after_too_many_requests_the_organization_waits_without_asking() {
+async fn after_too_many_requests_the_account_waits_without_asking() {
     let fake = Fake::start([
         Answer::status(429, "{}").header("retry-after", "7"),
         Answer::json("{}"),
@@ -29,7 +29,10 @@ async fn after_too_many_requests_the_organization_waits_without_asking() {
     };
     assert!(left <= seven && left > Duration::from_secs(5), "{left:?}");
     assert_eq!(fake.requests().len(), 1);
-    // Reads do not hold up writes, one organization does not hold up another.
+    // Stripe counts by account, so its other organization waits, too.
+    assert!(read(&client, "twin").await.is_err());
+    assert_eq!(fake.requests().len(), 1);
+    // Reads do not hold up writes, one account does not hold up another.
     client.perform("default", &operation(false)).await.unwrap();
     read(&client, "other").await.unwrap();
 }
