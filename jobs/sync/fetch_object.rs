@@ -12,6 +12,7 @@ use super::{
     drift::{self, Found},
     model,
     order::Change,
+    park::trouble,
     store::{
         events,
         objects::{self, Object, Scope, Truth},
@@ -117,7 +118,10 @@ impl FetchObject {
         let stripe = apply::stripe_of(env, organization);
         let scope = Scope { organization, stripe: &stripe };
         let before = objects::get(&env.db, &scope, kind, &self.id).await?;
-        let mut fetched = env.stripe.retrieve(organization, kind, &self.id).await?;
+        let mut fetched = match env.stripe.retrieve(organization, kind, &self.id).await {
+            Ok(fetched) => fetched,
+            Err(error) => return Err(trouble(env, organization, error).await?),
+        };
         fetched.raw = fetched.raw.map(|raw| model::kept_text(kind, &raw).into_owned());
         let alive = alive_at(announced, before.as_ref());
         if fetched.raw.is_none() && alive.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of) {

@@ -31,6 +31,7 @@ mod fetch_object;
 mod link;
 pub mod model;
 mod order;
+mod park;
 mod poll_events;
 mod prune_event_bodies;
 mod receive;

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ApplyEvents, Arrived, ReceiveError, Received, Source,
+    park::{trouble, welcome},
     receive::store,
     store::{
         cursors::{self, Cursor},
-        events,
+        events, parked,
     },
+    walk::BAD_REQUEST,
 };
 use crate::kernel::{
     Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique, db,
@@ -57,7 +59,9 @@ impl Job for PollEvents {
                     seen += of_one;
                     new += new_of_one;
                 }
-                // The trouble of one organization, such as a withdrawn key, must not hold up the others.
+                // One that is parked is tried again by the next poll.
+                Err(JobError::Snooze(_)) if parked::get(&cx.env.db, id).await?.is_some() => {}
+                // The trouble of one organization must not hold up the others.
                 Err(error) => trouble = trouble.or(Some(error)),
             }
         }
@@ -79,12 +83,13 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
             Ok(page) => page,
             Err(error) => {
                 // Stripe refuses to go on after an event that it has forgotten: the next run begins at the newest.
-                if matches!(error, StripeError::Refused { .. }) && look.after.take().is_some() {
+                if matches!(error, StripeError::Refused { status: BAD_REQUEST, .. }) && look.after.take().is_some() {
                     look.keep(env, organization).await?;
                 }
-                return Err(error.into());
+                return Err(trouble(env, organization, error).await?);
             }
         };
+        welcome(env, organization).await?;
         // The newest page tells up to when this poll has looked. That its question came before is in the overlap.
         look.reached = look.reached.or(Some(page.as_of));
         let ids: Vec<Option<String>> = page.objects.iter().map(|body| id_of(body)).collect();

@@ -16,6 +16,7 @@ use super::{
     apply::{self, Write},
     drift::{self, Found},
     model::kept_text,
+    park::trouble,
     refer,
     store::{
         cursors::{self, Cursor},
@@ -31,6 +32,9 @@ use crate::kernel::{
 
 /// Fetches enqueued at once for objects that a walk did not meet.
 const UNSEEN_BATCH: i64 = 1_000;
+
+/// How Stripe refuses to go on after an object that it does not know.
+pub(super) const BAD_REQUEST: u16 = 400;
 
 /// A walk that was told to stop goes on after this.
 const RESUME_PAUSE: Duration = Duration::from_secs(1);
@@ -157,8 +161,10 @@ async fn start_over(
     place: &Place,
     error: StripeError,
 ) -> Result<JobError, JobError> {
-    let (StripeError::Refused { .. }, Some(_), Some(mut cursor)) = (&error, &place.after, at) else {
-        return Ok(error.into());
+    let (StripeError::Refused { status: BAD_REQUEST, .. }, Some(_), Some(mut cursor)) =
+        (&error, &place.after, at)
+    else {
+        return Ok(trouble(env, organization, error).await?);
     };
     cursor.cursor = None;
     cursor.objects = 0;

@@ -6,7 +6,10 @@ use memberd_jobs::{
     kernel::{Env, Job, Timestamp, outbox, outbox::NewJob},
     sync::{
         self, BackfillObjects, ReconcileObjects,
-        store::{cursors, runs},
+        store::{
+            cursors, parked,
+            runs::{self, DriftRow, Run},
+        },
     },
 };
 use serde_json::{Value, json};
@@ -154,6 +157,15 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
     let events = sync::store::status::events(&env.db, organization).await?;
     let cursors = cursors::all(&env.db, organization).await?;
     let mut rows = Rows::new(&["what", "count", "state", "as of"]);
+    let parked = parked::get(&env.db, organization).await?;
+    if let Some(parked) = &parked {
+        rows.row([
+            format!("waits: {}", parked.reason),
+            String::new(),
+            "parked".to_owned(),
+            parked.since.to_string(),
+        ]);
+    }
     for (kind, count, oldest) in &objects {
         rows.row([
             format!("mirror: {kind}"),
@@ -180,27 +192,8 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
         ]);
     }
     let reconciliations = runs::latest(&env.db, organization, RECONCILIATIONS_SHOWN).await?;
-    for run in &reconciliations {
-        rows.row([
-            format!("reconciliation: {} differed", run.drifted),
-            run.objects.to_string(),
-            run.state.clone(),
-            run.finished_at.unwrap_or(run.started_at).to_string(),
-        ]);
-    }
     let drift = runs::drift(&env.db, organization, DRIFT_SHOWN).await?;
-    for one in &drift {
-        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        rows.row([
-            format!(
-                "drift: {} {}: {}",
-                one.object_type, one.object_id, one.field
-            ),
-            String::new(),
-            format!("{} -> {}", side(&one.ours), side(&one.stripes)),
-            one.found_at.to_string(),
-        ]);
-    }
+    show_drift(&mut rows, &reconciliations, &drift);
     let counted = |all: &[(String, i64, Timestamp)], time: &str| -> Value {
         all.iter()
             .map(|(word, count, at)| (word.clone(), json!({ "count": count, time: at })))
@@ -216,6 +209,30 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
         })
         .collect();
     let json = json!({ "objects": counted(&objects, "oldest_as_of"), "events": counted(&events, "last_received_at"),
-                       "walks": walks, "reconciliations": reconciliations, "drift": drift });
+                       "walks": walks, "reconciliations": reconciliations, "drift": drift, "parked": parked });
     output::list(global, &rows, &json)
+}
+
+/// The latest reconciliations, and in what the mirror differed.
+fn show_drift(rows: &mut Rows, reconciliations: &[Run], drift: &[DriftRow]) {
+    for run in reconciliations {
+        rows.row([
+            format!("reconciliation: {} differed", run.drifted),
+            run.objects.to_string(),
+            run.state.clone(),
+            run.finished_at.unwrap_or(run.started_at).to_string(),
+        ]);
+    }
+    for one in drift {
+        let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        rows.row([
+            format!(
+                "drift: {} {}: {}",
+                one.object_type, one.object_id, one.field
+            ),
+            String::new(),
+            format!("{} -> {}", side(&one.ours), side(&one.stripes)),
+            one.found_at.to_string(),
+        ]);
+    }
 }

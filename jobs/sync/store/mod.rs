@@ -8,6 +8,7 @@ pub mod flags;
 pub mod known;
 pub mod links;
 pub mod objects;
+pub mod parked;
 pub mod projections;
 pub mod read;
 pub mod rebuild;

@@ -6,6 +6,7 @@ mod access;
 mod links;
 mod lives;
 mod order;
+mod park;
 mod purchases;
 mod race;
 mod read;

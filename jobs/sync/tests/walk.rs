@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     both,
-    kernel::{Job, db::Sql, outbox::NewJob, ports::{ObjectType, Organization, StripeError}},
+    kernel::{Job, db::Sql, outbox::NewJob, ports::{ObjectType, StripeError}},
     sync::{
         BackfillObjects, PollEvents, ReconcileObjects, diff, other_account,
         store::cursors::{self, Cursor},
@@ -234,22 +234,6 @@ both! {
         db.advance(Duration::from_mins(2));
         db.drain(&registry()).await;
         assert_eq!(db.count("customers WHERE deleted").await, 1);
-    }
-
-    async fn a_poll_goes_on_after_an_organization_whose_key_was_withdrawn(db: TestDb) {
-        let db = db.with_settings(|settings| {
-            let other = Organization { has_stripe: true, ..Organization::default() };
-            settings.organizations.insert("another".to_owned(), other);
-        });
-        let mut lost = event("evt_lost", "customer.created", &customer("cus_1"));
-        lost["created"] = json!(db.env.now().seconds());
-        db.stripe.put(&customer("cus_1"));
-        db.stripe.put_event(&lost);
-        enqueue(&db, &PollEvents::default()).await;
-        db.stripe.fail_next(refused("api_key_expired"));
-        let drained = db.drain_allowing_failures(&registry()).await;
-        assert_eq!(drained.discarded, 1, "{drained:?}");
-        assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
     }
 
     async fn a_poll_has_those_events_read_whose_job_is_gone(db: TestDb) {

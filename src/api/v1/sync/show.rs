@@ -6,6 +6,7 @@ use memberd_jobs::{
     sync::store::{
         conflicts,
         cursors::{self, Cursor},
+        parked::{self, Parked},
         runs::{self, DriftRow, Run},
         status,
     },
@@ -26,6 +27,8 @@ const DRIFT_SHOWN: i64 = 50;
 pub(super) struct SyncStatus {
     /// Whether the organization has a key for Stripe.
     has_stripe: bool,
+    /// Why its work waits, if Stripe refuses its key.
+    parked: Option<ParkedOrganization>,
     /// What is mirrored, by type.
     objects: Vec<MirroredType>,
     /// What Stripe told us, by what became of it.
@@ -39,6 +42,19 @@ pub(super) struct SyncStatus {
     reconciliations: Vec<Reconciliation>,
     /// What they found last, newest first, one entry for each field.
     drift: Vec<DriftedField>,
+}
+
+/// Stripe refuses the organization's key: its work waits until the key works again.
+#[derive(Serialize, ToSchema)]
+struct ParkedOrganization {
+    /// What Stripe said.
+    #[schema(
+        example = "stripe refused the request with 401 api_key_expired: Expired API Key provided (request req_1)"
+    )]
+    reason: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
 }
 
 /// Mirrored objects of one type.
@@ -194,6 +210,7 @@ pub(super) async fn show(
 ) -> Answer<Json<SyncStatus>> {
     let (db, organization) = (&state.env.db, &caller.organization);
     let settings = state.env.settings.organizations.get(organization);
+    let parked = parked::get(db, organization).await?;
     let objects = status::objects(db, organization).await?;
     let events = status::events(db, organization).await?;
     let walks = cursors::all(db, organization).await?;
@@ -201,6 +218,7 @@ pub(super) async fn show(
     let drift = runs::drift(db, organization, DRIFT_SHOWN).await?;
     Ok(Json(SyncStatus {
         has_stripe: settings.is_some_and(|known| known.has_stripe),
+        parked: parked.map(|Parked { reason, since }| ParkedOrganization { reason, since }),
         objects: objects
             .into_iter()
             .map(|(object_type, count, oldest_as_of)| MirroredType {
