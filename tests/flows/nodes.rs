@@ -79,7 +79,7 @@ async fn the_end_of_one_node_loses_nothing() {
     let world = World::postgres().await;
     let _one = world.daemon_with(Node::named("one")).await;
     let mut two = world.second_daemon(Node::named("two")).await;
-    let busy = json!({"name": "busy_day", "events": 600, "rate_per_second": 200});
+    let busy = json!({"name": "busy_day", "events": 600, "rate_per_second": 60});
     let ends = async {
         for _ in 0..3 {
             within(
