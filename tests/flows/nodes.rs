@@ -68,7 +68,7 @@ async fn two_nodes_share_the_work() {
     until("as many runs as finished jobs", async || {
         let runs = finished(&one).await + finished(&two).await;
         let done = world.db.count("jobs_done").await;
-        (format!("{runs}") == format!("{done}")).then_some(())
+        (runs == done).then_some(())
     })
     .await;
     assert_eq!(world.db.count("job_attempts").await, 0);
