@@ -3,6 +3,7 @@
 use super::super::{
     grants::NewGrant,
     model::{GrantFacts, Source},
+    policy::of_grant,
 };
 use crate::{
     args,
@@ -46,6 +47,11 @@ pub struct GrantRow {
 }
 
 impl GrantRow {
+    /// Whether it gives access at `now`.
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        of_grant(&self.facts()).as_present().is_active(now)
+    }
+
     /// What access depends on.
     pub fn facts(&self) -> GrantFacts {
         GrantFacts {
@@ -93,6 +99,17 @@ const LIST: Sql = Sql::both(columns!(
     "WHERE organization_id = $1 AND member_id = $2 AND (CAST($3 AS TEXT) IS NULL OR id < $3)
      ORDER BY id DESC LIMIT $4"
 ));
+
+const EXTENSIONS: Sql = Sql::split(
+    columns!(
+        "WHERE organization_id = $1 AND member_id IN (SELECT value FROM json_each($2)) AND kind = 'extension'
+           AND revoked_at IS NULL ORDER BY id"
+    ),
+    columns!(
+        "WHERE organization_id = $1 AND member_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
+           AND kind = 'extension' AND revoked_at IS NULL ORDER BY id"
+    ),
+);
 
 /// Writes a grant; `None` when its reference is taken.
 pub async fn insert_grant(
@@ -162,4 +179,14 @@ pub async fn grants(
     limit: i64,
 ) -> Result<Vec<GrantRow>> {
     db.all(LIST, args![organization, member, before, limit]).await
+}
+
+/// The extensions of members' subscriptions that were not taken back.
+pub async fn extensions(
+    db: &Db,
+    organization: &str,
+    members: &[&str],
+) -> Result<Vec<GrantRow>> {
+    let ids = serde_json::Value::from(members).to_string();
+    db.all(EXTENSIONS, args![organization, ids]).await
 }

@@ -6,7 +6,7 @@ mod grants;
 mod offer;
 mod read;
 
-pub use grants::{GrantRow, by_reference, grant, grants, insert_grant, revoke_grant};
+pub use grants::{GrantRow, by_reference, extensions, grant, grants, insert_grant, revoke_grant};
 pub use offer::{NewTier, TierEdit, edit_tier, forget_tier, insert_tier, lock_tier, tier_in};
 pub use read::{EntitlementRow, TierRow, default_tier, of_members, tier, tiers};
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::{Duration, Instant}};
 
 use serde_json::{Value, json};
 
-use super::{customer, event, old_event, product, receive, registry, subscription};
+use super::{customer, event, invoice, old_event, product, receive, registry, subscription};
 use crate::{
     both,
     kernel::{
@@ -109,6 +109,33 @@ async fn a_customer_and_her_subscription_that_are_written_at_once_find_each_othe
     other.commit().await.unwrap();
     db.drain(&registry()).await;
     assert_eq!(db.count("members WHERE status = 'active'").await, 1);
+}
+
+/// Whichever of the two comes first waits for nobody; the other sees what it has left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_subscription_and_its_open_invoice_that_are_written_at_once_find_each_other() {
+    let db = TestDb::postgres().await;
+    for number in 0..20 {
+        let id = format!("cus_{number}");
+        let (mut late, mut open) = (
+            subscription(&format!("sub_{number}"), &id, "prod_a", "past_due"),
+            invoice(&format!("in_{number}"), &id, &format!("sub_{number}"), "open"),
+        );
+        late["items"]["data"][0]["current_period_start"] = json!(1_762_600_000);
+        open["amount_remaining"] = json!(999);
+        let mut tx = db.db.begin().await.unwrap();
+        write(&mut tx, &db, &[&customer(&id)]).await;
+        tx.commit().await.unwrap();
+        let told = async |object: Value| {
+            let mut tx = db.db.begin().await.unwrap();
+            write(&mut tx, &db, &[&object]).await;
+            tx.commit().await.unwrap();
+        };
+        tokio::join!(told(late), told(open));
+    }
+    // A week after the invoice was made, and not after the period began.
+    let ends = (1_760_000_100 + 7 * 24 * 3_600) * 1_000_i64;
+    assert_eq!(db.count(&format!("entitlements WHERE ended_at = {ends}")).await, 20);
 }
 
 /// How long a test waits for another connection to wait.

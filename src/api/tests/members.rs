@@ -1,7 +1,11 @@
 //! Members and tiers over HTTP.
 
 use axum::{body::Body, http::Method};
-use memberd_jobs::access::Scope;
+use memberd_jobs::{
+    access::Scope,
+    kernel::{Registry, outbox::NewJob},
+    sync::FetchObject,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -217,6 +221,47 @@ async fn access_is_granted_once_shown_and_taken_back() {
     let hers = format!("/v1/members/ext:stripe:cus_1/grants/{id}");
     let missing = app.write(Method::DELETE, &key, &hers, &json!({})).await;
     assert_eq!(missing.code(), "not_found");
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_over_may_go_on_here() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    let shown = async || {
+        let answer = app.get(&key, "/v1/subscriptions/sub_1").await.json();
+        (answer["status"].clone(), answer["extended"].clone())
+    };
+    assert_eq!(shown().await, (json!("active"), Value::Null));
+    let over = json!({"id": "sub_1", "object": "subscription", "created": 1_760_000_100, "customer": "cus_1",
+        "status": "canceled", "start_date": 1_760_000_100, "ended_at": 1_760_000_300,
+        "items": {"data": [{"id": "si_1", "price": {"id": "price_1", "product": "prod_a", "currency": "usd"}}]}});
+    app.db.stripe.put(&over);
+    let fetch = FetchObject {
+        object_type: "subscription".to_owned(),
+        id: "sub_1".to_owned(),
+    };
+    app.db.enqueue(NewJob::of("default", &fetch).unwrap()).await;
+    app.db.drain(&Registry::of(memberd_jobs::FAMILIES)).await;
+    let path = "/v1/members/ext:stripe:cus_1/grants";
+    let body = json!({"product_id": "prod_a", "kind": "extension", "subscription_id": "sub_1",
+        "until": "2099-01-01T00:00:00Z"});
+    let grant = app.post(&key, path, &body).await.json();
+    let extended =
+        json!({"grant_id": grant["id"], "product_id": "prod_a", "until": "2099-01-01T00:00:00Z"});
+    assert_eq!(shown().await, (json!("canceled"), extended));
+    let access = "/v1/members/ext:stripe:cus_1/access?product=prod_a";
+    assert_eq!(
+        app.get(&key, access).await.json()["reasons"],
+        json!(["extended"])
+    );
+    let revoke = format!("{path}/{}", grant["id"].as_str().unwrap());
+    app.write(Method::DELETE, &key, &revoke, &json!({})).await;
+    assert_eq!(shown().await, (json!("canceled"), Value::Null));
+    assert_eq!(
+        app.get(&key, access).await.json()["reasons"],
+        json!(["canceled", "grant_revoked"])
+    );
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{access_line, named};
 use crate::{
     cli::Global,
-    commands::{Outcome, output, print},
+    commands::{Outcome, print},
 };
 
 /// What `members access` takes.
@@ -134,9 +134,9 @@ fn freshness(known: &MemberSync, now: Timestamp) -> Vec<String> {
             conflict.claimed
         ));
     }
-    lines.push(format!(
-        "asks     Stripe again at {}",
-        output::time(standing.next_check_at)
+    lines.push(standing.next_check_at.map_or_else(
+        || "asks     Stripe by itself at no known time: no daemon has run, or the schedules are paused".to_owned(),
+        |at| format!("asks     Stripe again at {at}"),
     ));
     lines
 }

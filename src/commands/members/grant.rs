@@ -227,11 +227,12 @@ pub(super) async fn import(
         }
     }
     give(env, organization, batch, &mut done).await?;
+    done.wrong.sort_by_key(|(at, _)| *at);
     report(global, &done)
 }
 
 fn read(line: &str) -> Result<(String, NewGrant), String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let line: Line = serde_json::from_str(line).map_err(|error| format!("not a grant: {error}"))?;
     let new = NewGrant {
         product_id: line.product,
         source: line

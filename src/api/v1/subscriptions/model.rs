@@ -1,8 +1,9 @@
 //! A subscription as the API shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use memberd_jobs::{
+    entitlements::store as entitlements,
     kernel::{Timestamp, ports::ObjectType},
     sync::store::read::{self as mirror, ItemRow, SubscriptionRow},
 };
@@ -27,6 +28,8 @@ pub(super) struct Subscription {
     /// Stripe's status.
     #[schema(example = "active")]
     status: String,
+    /// The grant by which it goes on here although it is over at Stripe; null while there is none.
+    extended: Option<SubscriptionExtension>,
     /// `charge_automatically` or `send_invoice`.
     #[schema(example = "charge_automatically")]
     collection_method: Option<String>,
@@ -189,11 +192,26 @@ impl From<ItemRow> for Item {
     }
 }
 
+/// A grant that prolongs a subscription which is over.
+#[derive(Clone, Serialize, ToSchema)]
+struct SubscriptionExtension {
+    /// The grant.
+    #[schema(example = "gra_01JAAAAAAAAAAAAAAAAAAAAAAA")]
+    grant_id: String,
+    /// The product that she may go on to use.
+    #[schema(example = "prod_gold")]
+    product_id: String,
+    /// Until when; null: for a lifetime.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
 /// What is shown of several subscriptions besides their rows.
 pub(super) struct Items {
     contents: BTreeMap<String, Vec<Item>>,
     plans: BTreeMap<String, PlanName>,
     metadata: BTreeMap<String, Value>,
+    extended: BTreeMap<String, SubscriptionExtension>,
 }
 
 impl Items {
@@ -218,6 +236,7 @@ impl Items {
             contents: items,
             plans,
             metadata: mirror::metadata(&state.env, organization, kind, &ids).await?,
+            extended: extended(state, organization, rows).await?,
         })
     }
 
@@ -229,6 +248,7 @@ impl Items {
         let phases = row.schedule_phases.as_deref().map(serde_json::from_str);
         let phases = phases.and_then(Result::ok).unwrap_or_default();
         Subscription {
+            extended: self.extended.remove(&row.id),
             quantity: items.iter().map(|item| item.quantity).sum(),
             plan: self.plans.remove(&row.id),
             items,
@@ -264,6 +284,32 @@ impl Items {
             created_at: row.created_at,
         }
     }
+}
+
+/// By which grants subscriptions go on now, by subscription; of several the one that was given last.
+async fn extended(
+    state: &ApiState,
+    organization: &str,
+    rows: &[SubscriptionRow],
+) -> Answer<BTreeMap<String, SubscriptionExtension>> {
+    let members: BTreeSet<&str> = rows
+        .iter()
+        .filter_map(|row| row.member_id.as_deref())
+        .collect();
+    let members: Vec<&str> = members.into_iter().collect();
+    let grants = entitlements::extensions(&state.env.db, organization, &members).await?;
+    let now = state.env.now();
+    let active = grants.into_iter().filter(|grant| grant.is_active(now));
+    Ok(active
+        .filter_map(|grant| {
+            let extension = SubscriptionExtension {
+                grant_id: grant.id,
+                product_id: grant.product_id,
+                until: grant.ends_at,
+            };
+            Some((grant.subscription_id?, extension))
+        })
+        .collect())
 }
 
 /// When it renews, or when it expires: never both.

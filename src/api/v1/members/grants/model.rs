@@ -87,9 +87,8 @@ pub(super) struct Grant {
 
 impl Grant {
     pub(super) fn of(row: GrantRow, now: Timestamp) -> Self {
-        let ahead = |end: Option<Timestamp>| end.is_none_or(|end| now < end);
         Self {
-            active: row.starts_at <= now && ahead(row.ends_at) && ahead(row.revoked_at),
+            active: row.is_active(now),
             id: row.id,
             member_id: row.member_id,
             product_id: row.product_id,
