@@ -116,7 +116,8 @@ pub(crate) fn markdown(
         text,
         "Written by `./dev bench queue`; do not edit. Medians of {rounds} rounds on {}. Each figure is a process of its \
          own on a fresh database: the daemon's queue with all its lanes, leases, metrics and log, without API and \
-         schedules. PostgreSQL has its defaults (`fsync` and `synchronous_commit` on), SQLite `synchronous = FULL`. A run \
+         schedules. PostgreSQL has its defaults (`fsync` and `synchronous_commit` on), SQLite `synchronous = FULL`. What only \
+         claims is not waited for until it is on disk (decision 0016). A run \
          ends when the last end is committed. Server, client and everything else share the machine.\n",
         machine(folder)
     );

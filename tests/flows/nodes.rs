@@ -31,6 +31,10 @@ enabled = false
 enabled = false
 [schedules."housekeeping.prune_idempotency_keys"]
 enabled = false
+[schedules."sync.review_links"]
+enabled = false
+[schedules."entitlements.apply_changes"]
+enabled = false
 "#;
 const LAST_DUE: Sql = Sql::both("SELECT coalesce(last_due, 0) FROM schedules WHERE name = $1");
 const NEXT_DUE: Sql = Sql::both("SELECT coalesce(next_due, 0) FROM schedules WHERE name = $1");

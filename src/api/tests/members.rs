@@ -240,6 +240,7 @@ async fn a_subscription_that_is_over_may_go_on_here() {
     let fetch = FetchObject {
         object_type: "subscription".to_owned(),
         id: "sub_1".to_owned(),
+        run: None,
     };
     app.db.enqueue(NewJob::of("default", &fetch).unwrap()).await;
     app.db.drain(&Registry::of(memberd_jobs::FAMILIES)).await;
