@@ -9,7 +9,7 @@
 //! right to the millisecond, also after a downtime.
 //!
 //! **State** (status, tier, products; [`state`]) is access written down, so that lists can be filtered by it and
-//! changes be told to the outside. It is settled whenever a fact changes ([`derive`]) and whenever time changes it
+//! changes be told to the outside. It is settled whenever a fact changes ([`derive()`]) and whenever time changes it
 //! ([`ApplyChanges`]); each time the state before is compared with the state after, in one transaction.
 
 pub mod access;
