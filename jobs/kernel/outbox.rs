@@ -20,6 +20,8 @@ use crate::args;
 mod insert;
 mod waiting;
 
+#[cfg(test)]
+pub(in crate::kernel) use waiting::WAITING;
 pub use waiting::waiting;
 
 use insert::{

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Retention {
     /// Age at which finished jobs are removed.
     pub jobs: Duration,
-    /// Most completed jobs kept, and most cancelled and most discarded ones.
+    /// How many of the youngest jobs are kept; cancelled and discarded ones are counted by themselves.
     pub jobs_max: u64,
     /// Age at which the bodies of received Stripe events are removed.
     pub stripe_event_bodies: Duration,

@@ -239,7 +239,12 @@ impl Lane {
             self.table.end(&ended.cx);
             self.ends.push(ended);
         } else {
-            self.table.forget(&ended.cx);
+            if ended.is_written() {
+                self.table.forget(&ended.cx);
+            } else {
+                // Whether another process really owns it is for the renewal to see.
+                self.table.abandon(&ended.cx);
+            }
             // It has freed a slot, and perhaps a key that others wait for.
             self.more = true;
         }

@@ -48,7 +48,7 @@ impl Ended {
     }
 
     /// Whether the run has committed the job's end together with its work. One that failed may have failed to commit.
-    fn is_written(&self) -> bool {
+    pub(super) fn is_written(&self) -> bool {
         self.cx.completed_itself() && matches!(self.outcome, Some(Outcome::Completed { .. }))
     }
 }

@@ -119,7 +119,10 @@ pub async fn queue_options(
                 plans: Plans::Indexed,
                 ..database(config, LANE_CONNECTIONS)
             };
-            let leases = database(config, LEASE_CONNECTIONS);
+            let leases = db::Options {
+                plans: Plans::Indexed,
+                ..database(config, LEASE_CONNECTIONS)
+            };
             (Db::open(&leases).await?, Db::open(&lanes).await?)
         }
         _ => (env.db.clone(), env.db.clone()),

@@ -39,7 +39,7 @@ pub enum Plans {
     /// As it thinks best.
     #[default]
     Free,
-    /// Always by the indexes and never anew. For the queue's rounds: they find a handful of rows in a table whose size
+    /// Always by the indexes and never anew. For the queue's rounds and leases: they find a handful of rows in a table whose size
     /// changes faster than its statistics, and one plan that joins them with a scan of the table costs most of the speed.
     Indexed,
 }

@@ -8,11 +8,12 @@ use crate::{
     kernel::db::{Db, Result, Sql},
 };
 
-const WAITING: Sql = Sql::split(
-    "SELECT unique_key FROM jobs WHERE unique_key IS NOT NULL AND owner IS NULL AND NOT unique_running
-       AND unique_key IN (SELECT value FROM json_each($1))",
-    "SELECT unique_key FROM jobs WHERE unique_key IS NOT NULL AND owner IS NULL AND NOT unique_running
-       AND unique_key = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
+/// Those of the keys in the JSON array `$1` for which a job waits.
+pub(in crate::kernel) const WAITING: Sql = Sql::split(
+    "SELECT waiting_key FROM jobs WHERE waiting_key IS NOT NULL
+       AND waiting_key IN (SELECT value FROM json_each($1))",
+    "SELECT waiting_key FROM jobs WHERE waiting_key IS NOT NULL
+       AND waiting_key = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))",
 );
 
 /// For each of the jobs whether it would fold into one that waits; `false` for those whose kind never folds so.

@@ -181,7 +181,7 @@ const RETURN: Sql = Sql::split(
         due_at = back.due_at, attempt = attempt - back.refund
      FROM back
      WHERE jobs.id = back.job_id AND jobs.fence = back.fence AND jobs.owner = back.owner AND back.nth = 1
-       AND (jobs.unique_running OR NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.waiting_key = jobs.unique_key))
+       AND (jobs.unique_running OR NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.waiting_key IS NOT NULL AND w.waiting_key = jobs.unique_key))
      RETURNING jobs.id, queue",
     "WITH back AS (
         SELECT x.*, row_number() OVER (PARTITION BY j.unique_running, coalesce(j.unique_key, j.id)
@@ -193,7 +193,7 @@ const RETURN: Sql = Sql::split(
         due_at = back.due_at, attempt = attempt - back.refund
      FROM back
      WHERE jobs.id = back.job_id AND jobs.fence = back.fence AND jobs.owner = back.owner AND back.nth = 1
-       AND (jobs.unique_running OR NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.waiting_key = jobs.unique_key))
+       AND (jobs.unique_running OR NOT EXISTS (SELECT 1 FROM jobs AS w WHERE w.waiting_key IS NOT NULL AND w.waiting_key = jobs.unique_key))
      RETURNING jobs.id, queue",
 );
 

@@ -135,7 +135,7 @@ const CLAIM: Sql = Sql::split(
          SELECT id FROM jobs AS j WHERE queue = $1 AND due_at <= $2 AND ",
         waits!(),
         "
-         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
+         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key IS NOT NULL AND r.running_key = j.unique_key))
          ORDER BY priority, due_at, id LIMIT $4)
      RETURNING id, organization_id, kind, args, priority, due_at, attempt, max_attempts, fence, owner, exclusive,
         CAST(NULL AS TEXT) AS place"
@@ -145,7 +145,7 @@ const CLAIM: Sql = Sql::split(
          SELECT id AS chosen_id FROM jobs AS j WHERE queue = $1 AND due_at <= $2 AND ",
         waits!(),
         "
-         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
+         AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key IS NOT NULL AND r.running_key = j.unique_key))
          ORDER BY priority, due_at, id LIMIT $4 FOR UPDATE SKIP LOCKED)
      UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, started_at = $2
      FROM chosen WHERE id = chosen_id

@@ -70,9 +70,12 @@ const MERGED: Sql =
 const HELD: Sql = Sql::both(
     "SELECT id, fence, cancel_requested_at IS NOT NULL AS cancel, started_at, in_line FROM jobs_running WHERE owner = $1",
 );
+/// What a round is about to end need not step out any more, and waiting for it could be a deadlock.
 const STEP_OUT: Sql = Sql::split(
     "UPDATE jobs SET in_line = FALSE WHERE owner = $2 AND id IN (SELECT value FROM json_each($1))",
-    "UPDATE jobs SET in_line = FALSE WHERE owner = $2 AND id IN (SELECT jsonb_array_elements_text($1::jsonb))",
+    "UPDATE jobs SET in_line = FALSE WHERE id = ANY (ARRAY (
+        SELECT id FROM jobs WHERE owner = $2 AND id = ANY (ARRAY (SELECT jsonb_array_elements_text($1::jsonb)))
+        FOR UPDATE SKIP LOCKED))",
 );
 const EXPIRED: Sql = Sql::split(
     "SELECT id FROM job_leases WHERE until_at < $1 LIMIT 1",

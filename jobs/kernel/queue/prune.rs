@@ -1,5 +1,7 @@
 //! Forgetting history: finished jobs by age and by number, in small transactions.
 
+use std::collections::BTreeMap;
+
 use super::{admin::JobState, lease};
 use crate::{
     args,
@@ -18,9 +20,11 @@ const FORGET_ATTEMPTS: Sql = Sql::split(
     "DELETE FROM job_attempts WHERE job_id IN (SELECT value FROM json_each($1))",
     "DELETE FROM job_attempts WHERE job_id IN (SELECT jsonb_array_elements_text($1::jsonb))",
 );
+/// Ids and ends: a job that people have retried since is another piece of history.
 const FORGET: Sql = Sql::split(
-    "DELETE FROM jobs_done WHERE id IN (SELECT value FROM json_each($1))",
-    "DELETE FROM jobs_done WHERE id IN (SELECT jsonb_array_elements_text($1::jsonb))",
+    "DELETE FROM jobs_done WHERE (id, finished_at) IN (SELECT key, value FROM json_each($1)) RETURNING id",
+    "DELETE FROM jobs_done AS d USING jsonb_each_text($1::jsonb) AS old (id, finished_at)
+     WHERE d.id = old.id AND d.finished_at = old.finished_at::bigint RETURNING d.id",
 );
 /// The job before which `$1` younger ones are in the history: it and what is older is too many.
 const SURPLUS: Sql = Sql::both("SELECT id FROM jobs_done ORDER BY id DESC LIMIT 1 OFFSET $1");
@@ -78,8 +82,9 @@ impl Surplus {
     }
 }
 
-/// Deletes jobs that finished before `before`, and of the younger ones those beyond the `keep` youngest: cancelled and
-/// discarded ones are counted by themselves, so that many that completed do not drive out the few that people look for.
+/// Deletes jobs that finished before `before`, and of the others the completed ones that are not among the `keep` youngest
+/// of all, by their creation. Cancelled and discarded ones are counted by themselves, so that many that completed do not
+/// drive out the few that people look for.
 /// Answers how many.
 pub async fn prune(db: &Db, before: Timestamp, keep: i64, now: Timestamp) -> Result<u64> {
     let surplus = Surplus::beyond(db, keep).await?;
@@ -97,7 +102,8 @@ pub async fn prune(db: &Db, before: Timestamp, keep: i64, now: Timestamp) -> Res
         let old = jobs
             .iter()
             .filter(|job| job.finished_at < before || surplus.has(job));
-        pruned += forget(db, old.map(|job| job.id.as_str()).collect()).await?;
+        let old = old.map(|job| (job.id.as_str(), job.finished_at.0));
+        pruned += forget(db, old.collect()).await?;
         if done {
             break;
         }
@@ -108,14 +114,15 @@ pub async fn prune(db: &Db, before: Timestamp, keep: i64, now: Timestamp) -> Res
     Ok(pruned)
 }
 
-async fn forget(db: &Db, ids: Vec<&str>) -> Result<u64> {
-    if ids.is_empty() {
+async fn forget(db: &Db, jobs: BTreeMap<&str, i64>) -> Result<u64> {
+    if jobs.is_empty() {
         return Ok(0);
     }
-    let ids = lease::json(&ids)?;
     let mut tx = db.begin().await?;
-    tx.execute(FORGET_ATTEMPTS, args![&ids]).await?;
-    let forgotten = tx.execute(FORGET, args![&ids]).await?;
+    let forgotten: Vec<(String,)> = tx.all(FORGET, args![lease::json(&jobs)?]).await?;
+    let ids: Vec<&String> = forgotten.iter().map(|row| &row.0).collect();
+    tx.execute(FORGET_ATTEMPTS, args![lease::json(&ids)?])
+        .await?;
     tx.commit().await?;
-    Ok(forgotten)
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
 }

@@ -50,7 +50,7 @@ const AT_ONCE: Sql = Sql::split(
      INSERT INTO temp.round (ended) SELECT changes();
      INSERT INTO temp.round (id)
      SELECT id FROM jobs AS j WHERE queue = $1 AND ", waits!(), " AND due_at <= $2
-        AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
+        AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key IS NOT NULL AND r.running_key = j.unique_key))
         AND (priority, due_at, id) > ($9, $10, $11)
         ORDER BY priority, due_at, id
         LIMIT CASE (", limits!(), ") WHEN 0 THEN $5 ELSE 0 END;
@@ -82,7 +82,7 @@ const AT_ONCE: Sql = Sql::split(
         SELECT j.ctid AS chosen_place FROM jobs AS j
         WHERE queue = $1 AND ", waits!(), " AND due_at <= $2 AND (SELECT number FROM limits) = 0
           AND (priority, due_at, id) > ($9, $10, $11)
-          AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key = j.unique_key))
+          AND NOT (exclusive AND EXISTS (SELECT 1 FROM jobs AS r WHERE r.running_key IS NOT NULL AND r.running_key = j.unique_key))
         ORDER BY priority, due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED),
      claimed AS (
         UPDATE jobs SET attempt = attempt + 1, fence = fence + 1, owner = $3, started_at = $2

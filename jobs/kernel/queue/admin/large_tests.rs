@@ -14,6 +14,7 @@ use crate::{
     kernel::{
         Env, Timestamp,
         db::{Arg, Sql},
+        outbox::WAITING,
         queue::Queue,
         test_jobs::{Plain, claim_some},
     },
@@ -285,6 +286,16 @@ both! {
                 assert_reads(&db, part.large(), at_once, 4.0 * 500.0, "COVERING INDEX").await;
             }
             assert_reads(&db, OLDEST, args![names().unwrap()], 1_000.0, "-").await;
+        }
+    }
+
+    async fn asking_which_keys_wait_reads_no_other_jobs(db: TestDb) {
+        fill(&db, 30_000, 3_000).await;
+        for analyzed in [false, true] {
+            if analyzed {
+                db.execute(ANALYZE, &[]).await;
+            }
+            assert_reads(&db, WAITING, args![r#"["a","b","c"]"#], 100.0, "-").await;
         }
     }
 
