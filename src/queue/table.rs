@@ -134,7 +134,8 @@ impl Table {
         }
     }
 
-    /// Its end cannot be written, or is not ours to write. Its lease stays, so that a renewal finds a job which nobody here knows.
+    /// Its end cannot be written, or is not ours to write. Its lease stays, so that a renewal finds a job which nobody
+    /// here knows.
     pub(super) fn abandon(&self, cx: &Arc<Context>) {
         if let Some(entry) = self.entries().remove(&key(cx)) {
             std::mem::forget(entry.cover);

@@ -1,5 +1,7 @@
 //! The schema: the same steps for both databases, refused when it is not this binary's, safe to run at any time.
 
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+
 use super::{Error, Sql};
 use crate::{
     args, both,
@@ -22,6 +24,21 @@ async fn bare(engine: Engine) -> TestDb {
         db.execute(Sql::both("CREATE SCHEMA public"), &[]).await;
     }
     db
+}
+
+/// Runs statements outside the history of migrations.
+async fn run(db: &TestDb, statements: String) {
+    let statements = sqlx::raw_sql(AssertSqlSafe(statements));
+    match db.engine() {
+        Engine::Sqlite => {
+            let mut file = SqliteConnection::connect(&db.url()).await.unwrap();
+            statements.execute(&mut file).await.unwrap();
+        }
+        Engine::Postgres => {
+            let mut server = PgConnection::connect(&db.url()).await.unwrap();
+            statements.execute(&mut server).await.unwrap();
+        }
+    }
 }
 
 #[test]
@@ -53,6 +70,32 @@ both! {
         bare.db.migrate().await.unwrap();
         bare.db.check_schema().await.unwrap();
         assert!(bare.db.migration_state().await.unwrap().pending.is_empty());
+    }
+
+    async fn running_jobs_are_covered_by_leases_after_the_upgrade(db: TestDb) {
+        const LEASES: i64 = 11;
+        const RUNNING: &str = "INSERT INTO jobs (id, organization_id, queue, kind, args, priority, due_at, max_attempts, fence,
+                owner, lease_until, unique_key, unique_running, exclusive, created_at)
+            VALUES ('job_1', 'default', 'money', 'k', '{}', 0, 1, 3, 4, 'node_1', 77, 'one', FALSE, TRUE, 1),
+                ('job_2', 'default', 'default', 'k', '{}', 0, 1, 3, 5, 'node_1', 78, NULL, FALSE, FALSE, 1),
+                ('job_3', 'default', 'default', 'k', '{}', 0, 1, 3, 0, NULL, NULL, 'two', FALSE, FALSE, 1)";
+        let bare = bare(db.engine()).await;
+        let pending = bare.db.migration_state().await.unwrap().pending;
+        let (before, after): (Vec<_>, Vec<_>) = pending.into_iter().partition(|step| step.version < LEASES);
+        for step in before {
+            run(&bare, step.sql).await;
+        }
+        run(&bare, RUNNING.to_owned()).await;
+        for step in after {
+            run(&bare, step.sql).await;
+        }
+        let running: Vec<(String, String, i64)> =
+            bare.rows(Sql::both("SELECT id, queue, fence FROM jobs_running ORDER BY id"), &[]).await;
+        let row = |id: &str, queue: &str, fence| (id.to_owned(), queue.to_owned(), fence);
+        assert_eq!(running, [row("job_1", "money", 4), row("job_2", "default", 5)]);
+        assert_eq!(bare.count("job_leases WHERE owner = 'node_1' AND until_at IN (77, 78)").await, 2);
+        assert_eq!(bare.count("jobs WHERE running_key = 'one' AND waiting_key IS NULL").await, 1);
+        assert_eq!(bare.count("jobs WHERE waiting_key = 'two' AND running_key IS NULL AND in_line").await, 1);
     }
 
     async fn migrating_twice_is_harmless(db: TestDb) {

@@ -39,8 +39,9 @@ pub enum Plans {
     /// As it thinks best.
     #[default]
     Free,
-    /// Always by the indexes and never anew. For the queue's rounds and leases: they find a handful of rows in a table whose size
-    /// changes faster than its statistics, and one plan that joins them with a scan of the table costs most of the speed.
+    /// Always by the indexes and never anew. For the queue's rounds and leases: they find a handful of rows in a table
+    /// whose size changes faster than its statistics, and one plan that joins them with a scan of the table costs most of
+    /// the speed.
     Indexed,
 }
 

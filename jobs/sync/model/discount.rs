@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{basis_points, created, first, flag, id_at, number, text, time};
 use crate::kernel::Timestamp;
 
-/// A coupon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A coupon, as it is mirrored and shown.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Coupon {
     /// Stripe's id, which can be chosen freely.
     pub id: String,

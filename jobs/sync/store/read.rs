@@ -5,8 +5,9 @@ mod metadata;
 mod purchases;
 
 pub use catalog::{
-    CODES_SHOWN_MAX, CodeRow, CouponRow, PlanRow, coupons, plans, promotion_codes,
+    CODES_SHOWN_MAX, CodeRow, PlanRow, coupons, plans, promotion_codes,
 };
+pub use crate::sync::model::Coupon;
 pub use metadata::metadata;
 pub use purchases::{PurchaseRow, SHOWN_WITH_MEMBER_MAX, purchases, purchases_of};
 

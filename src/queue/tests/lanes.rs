@@ -290,6 +290,62 @@ async fn an_end_after_a_write_is_heard_postgres() {
     an_end_after_a_write_is_heard(Engine::Postgres).await;
 }
 
+/// The ids of the leases that the database has.
+async fn leases(db: &TestDb) -> Vec<String> {
+    let rows: Vec<(String,)> = db
+        .rows(Sql::both("SELECT id FROM job_leases ORDER BY id"), &[])
+        .await;
+    rows.into_iter().map(|row| row.0).collect()
+}
+
+/// The leases of a busy process are as many as its rounds that are not done yet, also between two renewals.
+async fn a_lease_is_forgotten_once_its_jobs_have_ended(engine: Engine) {
+    let mut lane = Bare::new(engine).await;
+    let first = lane.claim(puppet(Does::Complete)).await;
+    let before = leases(&lane.db).await;
+    let id = first.cx.job.id.clone();
+    first.slot.end(Some(Outcome::Completed { report: None }));
+    job_in(&lane.db.env, &id, "completed").await;
+    until("the lane has heard of it", || async {
+        lane.table.claims().is_empty().then_some(())
+    })
+    .await;
+    let second = lane.claim(puppet(Does::Complete)).await;
+    let after = leases(&lane.db).await;
+    assert_eq!((before.len(), after.len()), (1, 1));
+    assert_ne!(before, after);
+    second.slot.end(Some(Outcome::GivenBack));
+    lane.end().await;
+}
+
+#[tokio::test]
+async fn a_lease_is_forgotten_once_its_jobs_have_ended_sqlite() {
+    a_lease_is_forgotten_once_its_jobs_have_ended(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_lease_is_forgotten_once_its_jobs_have_ended_postgres() {
+    a_lease_is_forgotten_once_its_jobs_have_ended(Engine::Postgres).await;
+}
+
+/// A run that believes its lease lost says nothing. If the row is ours all the same, a renewal must be able to see it.
+#[tokio::test]
+async fn a_run_that_says_nothing_keeps_its_lease() {
+    let mut lane = Bare::new(Engine::Sqlite).await;
+    let run = lane.claim(puppet(Does::Complete)).await;
+    let owner = run.cx.job.owner.clone();
+    run.slot.end(None);
+    until("the lane has heard of it", || async {
+        lane.table.claims().is_empty().then_some(())
+    })
+    .await;
+    let other = lane.claim(puppet(Does::Complete)).await;
+    let held = lease::held(&lane.db.db, &owner).await.unwrap();
+    assert_eq!(held.len(), 2, "{held:?}");
+    other.slot.end(Some(Outcome::GivenBack));
+    lane.end().await;
+}
+
 /// A lane that never runs dry goes on where it claimed last, but looks for more urgent jobs every few moments.
 async fn urgent_work_overtakes_a_flood(engine: Engine) {
     let mut lane = Bare::new(engine).await;

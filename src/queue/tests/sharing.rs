@@ -90,6 +90,17 @@ both! {
         assert_eq!(db.count("jobs_done WHERE attempt = 1 AND fence = 1").await, slots + 1);
     }
 
+    async fn a_job_that_runs_for_long_steps_out_of_the_line(db: TestDb) {
+        let process = Running::start(&db.env, |options| options.lease = Duration::from_mins(5));
+        let id = enqueue(&db.env, 1, Does::Wait).await.remove(0);
+        job_in(&db.env, &id, "running").await;
+        db.advance(Duration::from_secs(2));
+        until("it is out of the line", || async { (db.count("jobs WHERE NOT in_line").await == 1).then_some(()) }).await;
+        act_on(&db, &id, admin::Action::Cancel).await;
+        job_in(&db.env, &id, "cancelled").await;
+        process.stop().await;
+    }
+
     async fn the_job_of_a_dead_process_is_rescued_and_counts_as_an_attempt(db: TestDb) {
         let id = db.enqueue(puppet(Does::Complete)).await.id;
         run_on(&db, std::slice::from_ref(&id), "node_dead", Timestamp(0)).await;

@@ -7,6 +7,7 @@ use crate::{
         Timestamp,
         db::{Db, Result, Sql},
     },
+    sync::model::Coupon,
 };
 
 /// A plan as people see it: a price with its product.
@@ -36,35 +37,6 @@ pub struct PlanRow {
     pub custom_amount: bool,
     /// Whether it can be bought.
     pub active: bool,
-    /// When it was created.
-    pub created_at: Timestamp,
-}
-
-/// A coupon as people see it.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct CouponRow {
-    /// Stripe's id.
-    pub id: String,
-    /// Its name.
-    pub name: Option<String>,
-    /// What it takes off, in hundredths of a percent.
-    pub percent_off_bps: Option<i64>,
-    /// What it takes off, in minor units.
-    pub amount_off: Option<i64>,
-    /// Currency code.
-    pub currency: Option<String>,
-    /// `forever`, `once` or `repeating`.
-    pub duration: Option<String>,
-    /// Months for which a repeating one holds.
-    pub duration_in_months: Option<i64>,
-    /// How often it can be redeemed.
-    pub max_redemptions: Option<i64>,
-    /// How often it was redeemed.
-    pub times_redeemed: i64,
-    /// Until when it can be redeemed.
-    pub redeem_by: Option<Timestamp>,
-    /// Whether it can be redeemed.
-    pub valid: bool,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -151,7 +123,7 @@ pub async fn coupons(
     valid: Option<bool>,
     before: Option<Before<'_>>,
     limit: i64,
-) -> Result<Vec<CouponRow>> {
+) -> Result<Vec<Coupon>> {
     let (time, last) = before.unzip();
     db.all(COUPONS, args![organization, code, valid.map(i64::from), time, last, limit]).await
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use memberd_jobs::{
     kernel::Timestamp,
-    sync::store::read::{self as mirror, CodeRow, CouponRow},
+    sync::store::read::{self as mirror, CodeRow, Coupon as CouponRow},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
