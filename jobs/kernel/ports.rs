@@ -298,8 +298,12 @@ pub struct Organization {
     pub name: String,
     /// Stripe's id of its account (`acct_…`); empty when the configuration does not name it.
     pub account: String,
+    /// Whether its account is connected to a platform whose key it uses: the platform's own events are none of its.
+    pub connected: bool,
     /// Whether it works on Stripe's live mode.
     pub livemode: bool,
     /// Whether it has a Stripe key, so that its mirror can be synced.
     pub has_stripe: bool,
+    /// The same number for organizations that use the same Stripe key; means nothing without one.
+    pub key_number: usize,
 }

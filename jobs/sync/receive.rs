@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{ApplyEvents, FetchObject, model, store::events::{self, NewEvent}};
+use super::{ApplyEvents, FetchObject, apply::stripe_of, model, store::events::{self, NewEvent}};
 use crate::kernel::{
     Env, Timestamp, db,
     outbox::{self, NewJob},
@@ -96,7 +96,8 @@ impl Arrived {
             let why = "it lacks an id, a type, or a `created` between the years 1970 and 9999";
             ReceiveError::Malformed(why.to_owned())
         })?;
-        let received = sort(env, organization, &facts);
+        let organization = owner(env, organization, &facts);
+        let received = sort(env, organization, source, &facts);
         let body = model::kept_event(&value, body).into_owned();
         let organization = organization.to_owned();
         Ok(Self { organization, source, received, facts, body })
@@ -172,13 +173,32 @@ pub async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> 
     Ok(received)
 }
 
-fn sort(env: &Env, organization: &str, facts: &model::EventFacts) -> Received {
-    let ours = env.settings.organizations.get(organization);
-    let (account, livemode) = ours.map_or(("", false), |o| (o.account.as_str(), o.livemode));
-    if facts.livemode != livemode {
+/// Whose event it is that came for `organization`. A platform's Connect endpoint tells of every account that is
+/// connected to it, so an event that names another account goes to the organization that works for that one with the
+/// same key. With another key it does not: who can sign for one organization must not reach another.
+fn owner<'a>(env: &'a Env, organization: &'a str, facts: &model::EventFacts) -> &'a str {
+    let organizations = &env.settings.organizations;
+    let Some((named, ours)) = facts.account.as_deref().zip(organizations.get(organization)) else {
+        return organization;
+    };
+    let theirs = organizations.iter().find(|(_, it)| {
+        let one_key = it.has_stripe && ours.has_stripe && it.key_number == ours.key_number;
+        it.connected && it.account == named && one_key
+    });
+    theirs.map_or(organization, |(owner, _)| owner.as_str())
+}
+
+fn sort(env: &Env, organization: &str, source: Source, facts: &model::EventFacts) -> Received {
+    let ours = stripe_of(env, organization);
+    if facts.livemode != ours.livemode {
         return Received::WrongMode;
     }
-    if facts.account.as_deref().is_some_and(|other| other != account) {
+    let is_ours = match &facts.account {
+        Some(named) => *named == ours.account,
+        // What a platform is told of itself. When we asked, it was for our account.
+        None => !(ours.connected && source == Source::Webhook),
+    };
+    if !is_ours {
         return Received::Foreign;
     }
     match &facts.object {

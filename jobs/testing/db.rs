@@ -252,8 +252,8 @@ fn settings() -> Settings {
     let organization = Organization {
         name: "Test".to_owned(),
         account: "acct_test".to_owned(),
-        livemode: false,
         has_stripe: true,
+        ..Organization::default()
     };
     Settings {
         organizations: BTreeMap::from([("default".to_owned(), organization)]),

@@ -203,6 +203,8 @@ pub(crate) struct Account {
     pub(crate) id: String,
     /// What its owner calls it.
     pub(crate) name: String,
+    /// The account to which it is connected.
+    pub(crate) platform: Option<String>,
     /// Makes its ids.
     pub(crate) ids: Ids,
     /// The second at which the present change happens.
@@ -230,6 +232,7 @@ impl Account {
         Self {
             id: id.to_owned(),
             name: name.to_owned(),
+            platform: None,
             ids: Ids::new(seed, id),
             now: 0,
             cause: Cause::default(),
@@ -345,11 +348,7 @@ impl Account {
     /// Makes an event. It is put together as text, because the object already is one.
     fn tell(&mut self, kind: &str, object: &str, previous: Option<&Value>) {
         let id = self.ids.long("evt_");
-        let pending = self
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.wants(kind))
-            .count();
+        let pending = self.endpoints.iter().filter(|it| it.wants(kind)).count();
         let previous = previous
             .map(|previous| format!(r#","previous_attributes":{previous}"#))
             .unwrap_or_default();

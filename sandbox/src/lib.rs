@@ -86,6 +86,8 @@ pub struct AccountOptions {
     pub name: String,
     /// The keys that open it, `sk_test_…`.
     pub secret_keys: Vec<String>,
+    /// The account to which it is connected: that one's keys open it too, with `Stripe-Account`.
+    pub platform: Option<String>,
     /// Where its events go.
     pub endpoints: Vec<EndpointOptions>,
 }
@@ -104,24 +106,35 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Two accounts without endpoints, with the keys `sk_test_sandbox` and `sk_test_other`.
+    /// Two accounts without endpoints, with the keys `sk_test_sandbox` and `sk_test_other`, and one that is connected
+    /// to the first.
     fn default() -> Self {
         let account = |id: &str, name: &str, key: &str| AccountOptions {
             id: id.to_owned(),
             name: name.to_owned(),
             secret_keys: vec![key.to_owned()],
+            platform: None,
+            endpoints: Vec::new(),
+        };
+        let platform = account("acct_1SandboxFirst0001", "Sandbox", "sk_test_sandbox");
+        let connected = AccountOptions {
+            id: "acct_1SandboxCreator03".to_owned(),
+            name: "Connected creator".to_owned(),
+            secret_keys: Vec::new(),
+            platform: Some(platform.id.clone()),
             endpoints: Vec::new(),
         };
         Self {
             seed: 1,
             start: StartTime::Offset(0),
             accounts: vec![
-                account("acct_1SandboxFirst0001", "Sandbox", "sk_test_sandbox"),
+                platform,
                 account(
                     "acct_1SandboxOther0002",
                     "Other organization",
                     "sk_test_other",
                 ),
+                connected,
             ],
             chaos: Chaos::default(),
         }
@@ -181,6 +194,7 @@ fn build(options: Options, hooks: Hooks) -> anyhow::Result<State> {
     let (mut accounts, mut keys) = (BTreeMap::new(), HashMap::new());
     for wanted in options.accounts {
         let mut account = Account::new(&wanted.id, &wanted.name, options.seed);
+        account.platform = wanted.platform;
         for endpoint in wanted.endpoints {
             let id = account.ids.long("we_");
             let (url, secret, events) = (endpoint.url, endpoint.secret, vec!["*".to_owned()]);
@@ -189,6 +203,7 @@ fn build(options: Options, hooks: Hooks) -> anyhow::Result<State> {
                 url,
                 secret,
                 events,
+                connect: false,
             });
         }
         for key in wanted.secret_keys {

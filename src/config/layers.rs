@@ -15,7 +15,7 @@ pub const DEFAULT_ORGANIZATION: &str = "default";
 
 /// Keys of `[stripe]` that another organization never takes from there, besides the secrets and
 /// their files: they say whose account it is.
-const NOT_INHERITED: [&str; 1] = ["account"];
+const NOT_INHERITED: [&str; 2] = ["account", "connected"];
 
 /// A value and where it was set.
 #[derive(Clone)]

@@ -30,6 +30,7 @@ impl Organization {
             organizations.insert(id, organization);
         }
         check_accounts(reader, &organizations);
+        share_key(reader, &mut organizations);
         organizations
     }
 
@@ -52,14 +53,43 @@ impl Organization {
     }
 }
 
-/// Two organizations on one account would each own the same customers.
+/// An organization of a connected account without a key of its own uses that of `[stripe]`, its platform.
+fn share_key(reader: &mut Reader<'_>, organizations: &mut BTreeMap<String, Organization>) {
+    let platform = organizations.get(DEFAULT_ORGANIZATION);
+    let platform = platform.map(|it| (it.stripe.secret_key.clone(), it.stripe.livemode));
+    let (key, livemode) = platform.unwrap_or_default();
+    for (id, organization) in organizations {
+        let stripe = &mut organization.stripe;
+        if !stripe.connected || stripe.secret_key.is_some() || id == DEFAULT_ORGANIZATION {
+            continue;
+        }
+        let mut section = reader.section(&["organizations", id, "stripe"]);
+        if key.is_none() {
+            section.warn(
+                "secret_key",
+                "is not set, nor is that of [stripe]: nothing is fetched from Stripe",
+            );
+        } else if stripe.livemode == livemode {
+            stripe.secret_key.clone_from(&key);
+        } else {
+            let fix = "give it the same livemode, or a secret_key of its own";
+            let fault = Fault::new(
+                "is not the mode of the platform's key, stripe.secret_key",
+                fix,
+            );
+            section.problem("livemode", fault);
+        }
+    }
+}
+
+/// Two organizations on one account and mode would each own the same customers.
 fn check_accounts(reader: &mut Reader<'_>, organizations: &BTreeMap<String, Organization>) {
-    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut owners: BTreeMap<(&str, bool), &str> = BTreeMap::new();
     for (id, organization) in organizations {
         let Some(account) = organization.stripe.account.as_deref() else {
             continue;
         };
-        if let Some(owner) = owners.insert(account, id) {
+        if let Some(owner) = owners.insert((account, organization.stripe.livemode), id) {
             let table = ["organizations", id.as_str(), "stripe"];
             let at: &[&str] = if id == DEFAULT_ORGANIZATION {
                 &["stripe"]

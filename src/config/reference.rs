@@ -28,8 +28,8 @@ end does not count.
 /// What is said about the tables that repeat `[stripe]`.
 const REPEATED: &str = "\
 `[organizations.<id>.stripe]` has the keys of `[stripe]`. What it leaves out is taken from
-`[stripe]`, except `secret_key`, `webhook_secrets`, their files and `account`, which belong to one
-organization alone. The organization `default` uses `[stripe]` itself.
+`[stripe]`, except `secret_key`, `webhook_secrets`, their files, `account` and `connected`, which belong
+to one organization alone. The organization `default` uses `[stripe]` itself.
 ";
 
 /// The reference as Markdown: every key, its default, type and meaning.

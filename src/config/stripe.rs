@@ -39,8 +39,10 @@ pub struct Stripe {
     pub webhook_tolerance: Duration,
     /// Where the API is.
     pub api_base: Url,
-    /// Id of the connected account to act for.
+    /// Id of the account.
     pub account: Option<String>,
+    /// Whether the account is connected to a platform whose key `secret_key` is.
+    pub connected: bool,
     /// Whether the account is used in live mode.
     pub livemode: bool,
     /// Percent of the requests that Stripe allows.
@@ -62,6 +64,7 @@ impl Stripe {
             webhook_tolerance: section.required("webhook_tolerance", duration),
             api_base: section.required("api_base", url),
             account: section.optional("account", text),
+            connected: section.required("connected", boolean),
             livemode,
             rate_share: section.required("rate_share", integer),
             rate_limit: section.required("rate_limit", integer),
@@ -89,9 +92,20 @@ impl Stripe {
             let fix = format!("write the id that begins with {ACCOUNT_PREFIX}");
             section.problem("account", Fault::new("is not the id of an account", fix));
         }
+        if self.connected && self.account.is_none() {
+            let fix = "name the connected account in account, or set connected = false";
+            section.problem(
+                "connected",
+                Fault::new("needs the account that is connected", fix),
+            );
+        }
         if self.livemode && self.api_base.scheme() != "https" {
             let fault = Fault::new("would send a live key without TLS", "use https");
             section.problem("api_base", fault);
+        }
+        // A connected account has its platform's key, and its events may come to the platform's endpoint.
+        if self.connected {
+            return;
         }
         if self.secret_key.is_none() {
             section.warn("secret_key", "is not set: nothing is fetched from Stripe");

@@ -1,6 +1,10 @@
 //! The one place where the configuration becomes the world of the jobs and where adapters meet ports.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use memberd_jobs::{
     FAMILIES, access,
@@ -224,13 +228,24 @@ const fn catch_up(policy: config::CatchUp) -> CatchUp {
 }
 
 fn settings(config: &Config) -> Settings {
+    let key = |stripe: &config::Stripe| {
+        let key = stripe.secret_key.as_ref();
+        key.map(|key| key.expose_secret().to_owned())
+    };
+    let keys: BTreeSet<_> = config
+        .organizations
+        .values()
+        .map(|it| key(&it.stripe))
+        .collect();
     let organizations = config.organizations.iter().map(|(id, organization)| {
         let stripe = &organization.stripe;
         let known = Organization {
             name: organization.name.clone(),
             account: stripe.account.clone().unwrap_or_default(),
+            connected: stripe.connected,
             livemode: stripe.livemode,
             has_stripe: stripe.secret_key.is_some(),
+            key_number: keys.range(..key(stripe)).count(),
         };
         (id.clone(), known)
     });
@@ -254,6 +269,7 @@ fn stripe(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Str
                 secret_key: stripe.secret_key.clone()?,
                 api_base: stripe.api_base.to_string(),
                 account: stripe.account.clone().unwrap_or_default(),
+                connected: stripe.connected,
                 livemode: stripe.livemode,
                 rate_limit: stripe.requests_per_second(),
                 timeout: stripe.timeout,

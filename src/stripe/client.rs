@@ -35,6 +35,8 @@ pub struct Account {
     pub api_base: String,
     /// Stripe's id of the account (`acct_…`); empty when the configuration does not name it.
     pub account: String,
+    /// Whether the key is that of a platform to which the account is connected: requests then name it.
+    pub connected: bool,
     /// Whether the key is one of the live mode.
     pub livemode: bool,
     /// Most requests per second, for reads and for writes separately. Organizations of one account and mode share them;
@@ -306,6 +308,10 @@ fn check(organization: &str, account: &Account) -> anyhow::Result<()> {
     ensure!(
         !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()),
         "organization `{organization}`: stripe.secret_key is empty or has characters that no key has"
+    );
+    ensure!(
+        !account.connected || !account.account.is_empty(),
+        "organization `{organization}`: stripe.connected is true, but stripe.account does not say which account (acct_...)"
     );
     ensure!(
         account.rate_limit > 0,

@@ -23,6 +23,7 @@ fn account(base: &str) -> Account {
         secret_key: KEY.into(),
         api_base: base.to_owned(),
         account: "acct_1".to_owned(),
+        connected: false,
         livemode: false,
         rate_limit: 1000,
         timeout: Duration::from_secs(10),
@@ -70,6 +71,30 @@ async fn fifty_reads_one_after_the_other_use_one_connection() {
     }
     assert_eq!(fake.requests().len(), 50);
     assert_eq!(fake.connections(), 1);
+}
+
+#[tokio::test]
+async fn only_requests_for_a_connected_account_name_it() {
+    let fake = Fake::start(vec![Answer::json("{}"); 3]).await;
+    let own = account(&fake.base);
+    let connected = Account {
+        account: "acct_9".to_owned(),
+        connected: true,
+        ..own.clone()
+    };
+    let accounts = [("default", own), ("creator", connected)].map(|(id, it)| (id.to_owned(), it));
+    let client = StripeClient::new(accounts.into(), clock()).unwrap();
+    for organization in ["default", "creator"] {
+        let read = client.retrieve(organization, ObjectType::Customer, "cus_1");
+        read.await.unwrap();
+    }
+    client.perform("creator", &operation(false)).await.unwrap();
+    let named: Vec<_> = fake
+        .requests()
+        .iter()
+        .map(|it| it.header("stripe-account").to_owned())
+        .collect();
+    assert_eq!(named, ["", "acct_9", "acct_9"]);
 }
 
 #[tokio::test]
@@ -250,7 +275,12 @@ fn an_account_that_cannot_work_is_refused_with_the_field() {
     };
     let base = |base: &'static str| move |it: &mut Account| it.api_base = base.to_owned();
     let key = |key: &'static str| move |it: &mut Account| it.secret_key = key.into();
-    let table: [(&str, Change<'_>); 7] = [
+    let nameless = |it: &mut Account| {
+        it.connected = true;
+        it.account.clear();
+    };
+    let table: [(&str, Change<'_>); 8] = [
+        ("connected", &nameless),
         ("api_base", &base("https://api.stripe.com")),
         ("api_base", &base("ftp://api.stripe.com/")),
         ("TLS", &live),

@@ -76,6 +76,9 @@ impl Transport {
             .timeout(account.timeout)
             .bearer_auth(account.secret_key.expose_secret())
             .header("stripe-version", VERSION.as_str());
+        if account.connected {
+            builder = builder.header("stripe-account", account.account.as_str());
+        }
         if let Action::Write { form, key, .. } = &request.action {
             builder = builder
                 .header("idempotency-key", key.as_str())

@@ -47,7 +47,7 @@ on_both! {
 }
 
 /// Runs a schedule now and waits for its job.
-async fn run(daemon: &Daemon, schedule: &str) {
+pub(super) async fn run(daemon: &Daemon, schedule: &str) {
     let job = daemon.post(&format!("/v1/schedules/{schedule}/run")).await;
     let path = format!("/v1/jobs/{}", id(&job));
     until(&format!("the end of {schedule}"), async || {

@@ -1,6 +1,9 @@
 //! A second organization lives beside the first and neither sees the other.
 
-use crate::support::{World, ids, on_both, webhook};
+use serde_json::json;
+
+use super::missed;
+use crate::support::{CONNECTED_ACCOUNT, Node, World, ids, on_both, webhook};
 
 on_both! {
     async fn a_second_organization_is_separate(world: World) {
@@ -38,6 +41,35 @@ on_both! {
             let answer = daemon.get_as(key, &path).await;
             assert_eq!(answer.problem().0, 404, "{path}: {}", answer.json);
         }
+    }
+
+    async fn a_connected_account_has_an_organization_of_its_own(world: World) {
+        let creator = format!("[organizations.creator.stripe]\naccount = \"{CONNECTED_ACCOUNT}\"\nconnected = true\n");
+        let daemon = world.daemon_with(Node::default().toml(&creator)).await;
+        let heard = json!({
+            "account": CONNECTED_ACCOUNT, "connect": true, "url": daemon.url("/webhooks/stripe"),
+            "secret": webhook::SECRET,
+        });
+        world.inspect("/stripe/webhook_endpoints", &heard).await;
+        world.subscriber("ada@example.test").await;
+        let theirs = world.stripe_connected("POST", "/v1/customers", "email=bob@example.test").await;
+        world.settled().await;
+        world.assert_mirror_equals_truth().await;
+        assert_eq!(world.differences("creator", CONNECTED_ACCOUNT).await, Vec::<String>::new());
+        let told = "stripe_events WHERE organization_id = 'creator' AND source = 'webhook' AND state = 'applied'";
+        assert_eq!(world.db.count(told).await, 1);
+
+        // Without a webhook: what is asked for is asked for of the connected account.
+        let chaos = json!({"drop": 1.0});
+        world.inspect("/stripe/chaos", &chaos).await;
+        let path = format!("/v1/customers/{}", theirs["id"].as_str().unwrap());
+        world.stripe_connected("POST", &path, "name=Bob").await;
+        world.stripe_connected("POST", "/v1/customers", "email=cyd@example.test").await;
+        world.inspect("/stripe/chaos", &json!({})).await;
+        missed::run(&daemon, "sync.reconcile_objects").await;
+        world.idle().await;
+        assert_eq!(world.differences("creator", CONNECTED_ACCOUNT).await, Vec::<String>::new());
+        world.assert_mirror_equals_truth().await;
     }
 
     async fn the_same_event_id_in_two_organizations_is_two_events(world: World) {

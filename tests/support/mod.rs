@@ -17,7 +17,7 @@ pub(crate) mod world;
 pub(crate) use daemon::{Daemon, Node};
 pub(crate) use http::{Answer, id, ids};
 pub(crate) use wait::{let_pass, until, within};
-pub(crate) use world::World;
+pub(crate) use world::{CONNECTED_ACCOUNT, World};
 
 /// A daemon without schedules, whose jobs a test would count.
 pub(crate) async fn quiet_daemon(world: &World) -> Daemon {

@@ -8,6 +8,7 @@ use memberd_jobs::{
     testing::{Engine, Server, TestDb},
 };
 use memberd_sandbox::{CancellationToken, Options, serve};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -19,6 +20,8 @@ use super::{Answer, Daemon, Node, http, store, wait::within, webhook};
 pub(crate) const ACCOUNT: &str = "acct_1SandboxFirst0001";
 /// The account of the organization `other`.
 pub(crate) const OTHER_ACCOUNT: &str = "acct_1SandboxOther0002";
+/// The account that is connected to that of `default`.
+pub(crate) const CONNECTED_ACCOUNT: &str = "acct_1SandboxCreator03";
 /// Requests a second that the fake Stripe takes and the daemon sends; budgets are tested where they matter.
 const RATE: u64 = 100_000;
 /// How long a big world may take to arrive.
@@ -162,14 +165,23 @@ webhook_secrets = ["{other_secret}"]
 
     /// The same with another account's key.
     pub(crate) async fn stripe_as(&self, key: &str, method: &str, path: &str, form: &str) -> Value {
-        let method = method.parse().unwrap();
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
+        let request = self.request(key, method, path, form);
+        Answer::to(request).await.unwrap().ok()
+    }
+
+    /// The same for the connected account, with its platform's key.
+    pub(crate) async fn stripe_connected(&self, method: &str, path: &str, form: &str) -> Value {
+        let request = self.request("sk_test_sandbox", method, path, form);
+        let request = request.header("stripe-account", CONNECTED_ACCOUNT);
+        Answer::to(request).await.unwrap().ok()
+    }
+
+    fn request(&self, key: &str, method: &str, path: &str, form: &str) -> RequestBuilder {
+        self.http
+            .request(method.parse().unwrap(), format!("{}{path}", self.base))
             .bearer_auth(key)
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.to_owned());
-        Answer::to(request).await.unwrap().ok()
+            .body(form.to_owned())
     }
 
     /// POST to the sandbox's inspector.

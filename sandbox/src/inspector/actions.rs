@@ -160,7 +160,7 @@ pub(super) async fn replay(Extract(shared): Extract<Arc<Shared>>, body: Bytes) -
         })?;
         let target = |endpoint: &Endpoint| Delivery {
             event: event.clone(),
-            body: Arc::clone(&body),
+            body: endpoint.body(&account.id, &body),
             url: endpoint.url.clone(),
             secret: endpoint.secret.clone(),
             attempts: 0,
@@ -186,10 +186,11 @@ pub(super) async fn replay(Extract(shared): Extract<Arc<Shared>>, body: Bytes) -
     ))
 }
 
-/// `POST /stripe/webhook_endpoints {url, secret?, account?, events?}`; the same account and url
-/// again: the endpoint is replaced.
+/// `POST /stripe/webhook_endpoints {url, secret?, account?, events?, connect?}`; the same account and url
+/// again: the endpoint is replaced. With `connect` it belongs to the platform of a connected account, and events name
+/// the account.
 pub(super) async fn add_endpoint(Extract(shared): Extract<Arc<Shared>>, body: Bytes) -> Answer {
-    let input = Input::json(&body, &["account", "events", "secret", "url"])?;
+    let input = Input::json(&body, &["account", "connect", "events", "secret", "url"])?;
     let url = input.required("url")?;
     if !url.starts_with("http://") {
         return Err(Refusal::bad(
@@ -198,16 +199,22 @@ pub(super) async fn add_endpoint(Extract(shared): Extract<Arc<Shared>>, body: By
         ));
     }
     let (secret, events) = (input.text("secret")?, input.texts("events")?);
+    let connect = input.boolean("connect")?.unwrap_or(false);
     let mut state = shared.lock();
     let account = account_mut(&mut state, input.text("account")?)?;
+    if connect && account.platform.is_none() {
+        let message = format!("account {} is connected to no platform", account.id);
+        return Err(Refusal::bad("connect", message));
+    }
     let endpoint = Endpoint {
         id: account.ids.long("we_"),
         url,
         secret: secret.unwrap_or_else(|| account.ids.long("whsec_")),
         events: events.unwrap_or_else(|| vec!["*".to_owned()]),
+        connect,
     };
     let json = json!({"id": endpoint.id, "account": account.id, "url": endpoint.url,
-        "secret": endpoint.secret, "events": endpoint.events});
+        "secret": endpoint.secret, "events": endpoint.events, "connect": endpoint.connect});
     account.endpoints.retain(|known| known.url != endpoint.url);
     account.endpoints.push(endpoint);
     Ok(answer(StatusCode::CREATED, &json))

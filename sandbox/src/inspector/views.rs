@@ -134,7 +134,7 @@ pub(super) async fn endpoints(Extract(shared): Extract<Arc<Shared>>) -> Response
     for account in state.accounts.values() {
         list.extend(account.endpoints.iter().map(|endpoint| {
             json!({"id": endpoint.id, "account": account.id, "url": endpoint.url,
-                "secret": endpoint.secret, "events": endpoint.events})
+                "secret": endpoint.secret, "events": endpoint.events, "connect": endpoint.connect})
         }));
     }
     answer(StatusCode::OK, &json!({ "endpoints": list }))

@@ -148,14 +148,17 @@ impl State {
     fn account_of(&mut self, call: &Call) -> Result<&mut Account, ApiError> {
         let secret = call.secret.as_deref().ok_or_else(ApiError::unauthorized)?;
         let id = self.keys.get(secret).ok_or_else(ApiError::unauthorized)?;
-        if let Some(other) = call.on_behalf.as_ref().filter(|other| *other != id) {
-            return Err(ApiError {
+        let Some(other) = call.on_behalf.as_ref().filter(|other| *other != id) else {
+            return self.accounts.get_mut(id).ok_or_else(ApiError::unauthorized);
+        };
+        self.accounts
+            .get_mut(other)
+            .filter(|account| account.platform.as_ref() == Some(id))
+            .ok_or_else(|| ApiError {
                 status: 403,
                 code: Some("account_invalid"),
                 ..ApiError::invalid("", format!("the key has no access to account '{other}'"))
-            });
-        }
-        self.accounts.get_mut(id).ok_or_else(ApiError::unauthorized)
+            })
     }
 
     /// Does the work of a begun request and hands its events to the webhooks.

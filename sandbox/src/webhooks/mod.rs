@@ -40,6 +40,8 @@ pub(crate) struct Endpoint {
     pub(crate) secret: String,
     /// Event types, `*` for all.
     pub(crate) events: Vec<String>,
+    /// Whether it belongs to the account's platform: events then name the account.
+    pub(crate) connect: bool,
 }
 
 impl Endpoint {
@@ -48,6 +50,14 @@ impl Endpoint {
         self.events
             .iter()
             .any(|wanted| wanted == "*" || wanted == kind)
+    }
+
+    /// An event of the account as it is sent here.
+    pub(crate) fn body(&self, account: &str, event: &Arc<str>) -> Arc<str> {
+        match event.strip_prefix('{') {
+            Some(rest) if self.connect => Arc::from(format!(r#"{{"account":"{account}",{rest}"#)),
+            _ => Arc::clone(event),
+        }
     }
 }
 
@@ -105,7 +115,7 @@ impl Hooks {
             {
                 let delivery = Delivery {
                     event: event.id.clone(),
-                    body: Arc::clone(&event.body),
+                    body: endpoint.body(&account.id, &event.body),
                     url: endpoint.url.clone(),
                     secret: endpoint.secret.clone(),
                     attempts: 0,
@@ -191,6 +201,7 @@ mod tests {
             url: "http://127.0.0.1/".to_owned(),
             secret: "whsec_1".to_owned(),
             events: vec!["*".to_owned()],
+            connect: false,
         });
         for _ in 0..EVENTS {
             account.emit("customer.updated", &json!({"id": "cus_1"}));

@@ -5,6 +5,7 @@
 mod billing;
 mod billing_support;
 mod changes;
+mod connect;
 mod faults;
 mod idempotency;
 mod inspector;

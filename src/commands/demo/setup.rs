@@ -170,7 +170,7 @@ fn address(
 /// The accounts that the sandbox opens by itself, with new signing secrets.
 fn tenants(chance: &Chance) -> anyhow::Result<[Tenant; 2]> {
     let accounts = memberd_sandbox::Options::default().accounts;
-    let [first, second] = accounts.as_slice() else {
+    let [first, second, ..] = accounts.as_slice() else {
         bail!("the sandbox does not open two accounts");
     };
     Ok([

@@ -5,6 +5,7 @@ use crate::config::key::Key;
 use crate::config::known::{DEFAULT_TOML, KnownKeys};
 use crate::config::{CatchUp, Migrate, Role, load};
 use memberd_jobs::kernel::policy::AccessPolicy;
+use secrecy::ExposeSecret as _;
 use std::time::Duration;
 
 #[test]
@@ -181,6 +182,25 @@ fn another_organization_shares_everything_but_the_secrets_and_the_account() {
     assert!(second.stripe.webhook_secrets.is_empty());
     assert_eq!(second.stripe.account, None);
     assert_eq!(config.organizations["third"].name, "third");
+}
+
+#[test]
+fn a_connected_account_uses_the_platforms_key_unless_it_has_one() {
+    let config = Given::file(
+        "[stripe]\nsecret_key = \"sk_test_a\"\n\
+         [organizations.joined.stripe]\naccount = \"acct_1\"\nconnected = true\n\
+         [organizations.apart.stripe]\naccount = \"acct_2\"\nconnected = true\nsecret_key = \"sk_test_b\"\n\
+         [organizations.own.stripe]\naccount = \"acct_3\"\n",
+    )
+    .load()
+    .config;
+    let key = |id: &str| {
+        let key = config.organizations[id].stripe.secret_key.as_ref();
+        key.map(|key| key.expose_secret().to_owned())
+    };
+    assert_eq!(key("joined").as_deref(), Some("sk_test_a"));
+    assert_eq!(key("apart").as_deref(), Some("sk_test_b"));
+    assert_eq!(key("own"), None);
 }
 
 #[test]

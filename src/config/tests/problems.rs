@@ -149,6 +149,34 @@ fn two_organizations_never_share_an_account() {
 }
 
 #[test]
+fn the_two_modes_of_an_account_are_two_organizations() {
+    let given = Given::nothing()
+        .flag("stripe.account", "acct_1")
+        .flag("organizations.live.stripe.account", "acct_1")
+        .flag("organizations.live.stripe.livemode", "true");
+    assert_eq!(given.load().config.organizations.len(), 2);
+}
+
+#[test]
+fn a_connected_account_is_named_and_of_the_mode_of_its_platforms_key() {
+    let given = Given::nothing()
+        .flag("stripe.secret_key", "sk_test_a")
+        .flag("organizations.a.stripe.connected", "true")
+        .flag("organizations.b.stripe.connected", "true")
+        .flag("organizations.b.stripe.account", "acct_1")
+        .flag("organizations.b.stripe.livemode", "true");
+    assert_eq!(
+        given.lines(),
+        [
+            "flag --set organizations.a.stripe.connected: organizations.a.stripe.connected = true needs the account \
+             that is connected; name the connected account in account, or set connected = false",
+            "flag --set organizations.b.stripe.livemode: organizations.b.stripe.livemode = true is not the mode of \
+             the platform's key, stripe.secret_key; give it the same livemode, or a secret_key of its own"
+        ]
+    );
+}
+
+#[test]
 fn values_that_only_the_code_can_check() {
     for (key, value, want) in [
         (

@@ -220,6 +220,41 @@ async fn events_that_concern_nobody_here_are_kept_and_not_used(db: TestDb) {
     assert_eq!(world.db.count("jobs").await, 0);
 }
 
+async fn an_event_of_a_connected_account_goes_to_its_organization(db: TestDb) {
+    const OWNERS: Sql = Sql::both("SELECT id, organization_id FROM stripe_events ORDER BY id");
+    let world = World::new(db).await;
+    let paths = [
+        ("/webhooks/stripe", SECRET, "default"),
+        ("/webhooks/stripe/acme", "whsec_acme", "acme"),
+        ("/webhooks/stripe/joined", "whsec_joined", "joined"),
+    ];
+    let accounts = [
+        (None, ["new", "new", "foreign"]),
+        (Some("acct_1"), ["new", "foreign", "foreign"]),
+        (Some("acct_joined"), ["new", "foreign", "new"]),
+        (Some("acct_apart"), ["foreign", "new", "foreign"]),
+        (Some("acct_9"), ["foreign", "foreign", "foreign"]),
+    ];
+    let mut owners = Vec::new();
+    for (row, (account, outcomes)) in accounts.into_iter().enumerate() {
+        for ((path, secret, organization), outcome) in paths.into_iter().zip(outcomes) {
+            let id = format!("evt_{row}_{organization}");
+            let body = event(&id, "customer.updated", account, false);
+            let signature = sign(secret, NOW, body.as_bytes());
+            world.send(path, &signature, body).await.accepted(outcome);
+            let named = account.and_then(|account| account.strip_prefix("acct_"));
+            let owner = match (named, outcome) {
+                (Some(connected @ ("joined" | "apart")), "new") => connected,
+                _ => organization,
+            };
+            owners.push((id, owner.to_owned()));
+        }
+    }
+    owners.sort();
+    let stored: Vec<(String, String)> = world.db.rows(OWNERS, &[]).await;
+    assert_eq!(stored, owners);
+}
+
 async fn unknown_organizations_and_those_without_secrets_look_alike(db: TestDb) {
     let world = World::new(db).await;
     let body = customer("evt_1");

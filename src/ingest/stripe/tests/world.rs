@@ -36,7 +36,8 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Organizations `default` and `acme` with secrets, and `silent` with an empty one.
+    /// Organizations `default` and `acme` with secrets, and `silent` with an empty one. Connected accounts: `joined`
+    /// to `default`, `apart` to `acme`.
     pub(super) async fn new(db: TestDb) -> Self {
         for organization in ["acme", "silent"] {
             db.execute(ADD, args![organization]).await;
@@ -45,8 +46,9 @@ impl World {
             let organization = Organization {
                 name: name.to_owned(),
                 account: account.to_owned(),
-                livemode: false,
                 has_stripe: true,
+                key_number: name.len(),
+                ..Organization::default()
             };
             (name.to_owned(), organization)
         };
@@ -55,7 +57,17 @@ impl World {
             ("acme", "acct_2"),
             ("silent", "acct_3"),
         ];
-        let db = db.with_settings(|it| it.organizations = names.map(organization).into());
+        let mut organizations: BTreeMap<_, _> = names.map(organization).into();
+        for (id, platform) in [("joined", "default"), ("apart", "acme")] {
+            db.execute(ADD, args![id]).await;
+            let connected = Organization {
+                account: format!("acct_{id}"),
+                connected: true,
+                ..organizations[platform].clone()
+            };
+            organizations.insert(id.to_owned(), connected);
+        }
+        let db = db.with_settings(|it| it.organizations = organizations);
         Self::over(db, LIMIT)
     }
 
@@ -68,6 +80,7 @@ impl World {
             secrets: [
                 ("default".to_owned(), secrets(&["whsec_old", SECRET])),
                 ("acme".to_owned(), secrets(&["whsec_acme"])),
+                ("joined".to_owned(), secrets(&["whsec_joined"])),
                 ("silent".to_owned(), secrets(&[""])),
             ]
             .into(),
