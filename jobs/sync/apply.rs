@@ -4,7 +4,7 @@
 //! Rows are locked in one order everywhere: objects by type and id, then their columns, then members, and jobs at the
 //! end, because a job that is sent for again stays locked until the commit. So two transactions never wait for each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -133,6 +133,7 @@ pub(super) async fn derive_members(
     derive(tx, env, organization, &links).await
 }
 
+/// Writes the columns of objects, those of one type together.
 async fn rows(
     tx: &mut Tx,
     env: &Env,
@@ -140,55 +141,66 @@ async fn rows(
     writes: &[&Write<'_>],
 ) -> Result<Touched> {
     let mut touched = Touched::default();
+    let mut by_kind: BTreeMap<ObjectType, Vec<&Write<'_>>> = BTreeMap::new();
     for write in writes {
-        if write.truth.deleted {
+        by_kind.entry(write.truth.kind).or_default().push(write);
+    }
+    for (kind, writes) in by_kind {
+        let (gone, living): (Vec<_>, Vec<_>) =
+            writes.into_iter().partition(|write| write.truth.deleted);
+        living_rows(tx, env, organization, (kind, &living), &mut touched).await?;
+        for write in gone {
             bury(tx, env, organization, &write.truth, &mut touched).await?;
-        } else {
-            row(tx, env, organization, write, &mut touched).await?;
         }
     }
     Ok(touched)
 }
 
-/// Writes the columns of a living object.
-async fn row(
+/// Writes the columns of living objects of one type.
+async fn living_rows(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    write: &Write<'_>,
+    (kind, writes): (ObjectType, &[&Write<'_>]),
     touched: &mut Touched,
 ) -> Result<()> {
-    match write.truth.kind {
+    match kind {
         ObjectType::Product => {
-            if let Some((product, created_at)) = model::product(write.value) {
+            for (product, created_at) in writes.iter().filter_map(|write| model::product(write.value)) {
                 projections::put_product(tx, organization, &product, created_at).await?;
                 entitlements::store::upsert_tier(tx, env, organization, &product).await?;
             }
         }
         // Written with its member.
         ObjectType::Customer => {
-            let customer = changed(write, model::customer);
-            touched.methods.extend(customer.as_ref().and_then(|it| it.payment_method_id.clone()));
-            touched.customers.extend(customer);
+            for customer in writes.iter().filter_map(|write| changed(write, model::customer)) {
+                touched.methods.extend(customer.payment_method_id.clone());
+                touched.customers.push(customer);
+            }
         }
         ObjectType::Subscription => {
-            if let Some(subscription) = changed(write, model::subscription) {
-                projections::put_subscription(tx, organization, &subscription).await?;
+            let all: Vec<_> =
+                writes.iter().filter_map(|write| changed(write, model::subscription)).collect();
+            projections::put_subscriptions(tx, organization, &all).await?;
+            for subscription in all {
                 touched.methods.extend(subscription.payment_method_id);
                 touched.payers.insert(subscription.customer_id);
             }
         }
         ObjectType::Invoice => {
-            if let Some(invoice) = changed(write, model::invoice) {
-                projections::put_invoice(tx, organization, &invoice).await?;
+            let mut all = Vec::with_capacity(writes.len());
+            for write in writes {
+                let Some(invoice) = changed(write, model::invoice) else { continue };
                 let was = write.before.filter(|before| !model::is_deleted(before)).and_then(model::invoice);
                 // Whether the subscription is late is only sure under the member's lock, so it is not asked here.
                 if invoice.unpaid_since() != was.and_then(|was| was.unpaid_since()) {
-                    touched.payers.extend(invoice.customer_id);
+                    touched.payers.extend(invoice.customer_id.clone());
                 }
+                all.push(invoice);
             }
+            projections::put_invoices(tx, organization, &all).await?;
         }
-        _ => columns::write(tx, organization, write).await?,
+        _ => columns::write(tx, organization, kind, writes).await?,
     }
     Ok(())
 }

@@ -10,29 +10,32 @@ use crate::kernel::{
     ports::ObjectType,
 };
 
-/// Reads the object and writes its row, unless the same was read of what was held. What cannot be read as an object of
-/// its type stays raw only.
-pub(super) async fn write(tx: &mut Tx, organization: &str, write: &Write<'_>) -> Result<()> {
+/// Reads objects of one type and writes their rows together, except where the same was read of what was held. What
+/// cannot be read as an object of its type stays raw only.
+pub(super) async fn write(
+    tx: &mut Tx,
+    organization: &str,
+    kind: ObjectType,
+    writes: &[&Write<'_>],
+) -> Result<()> {
     /// The builders of rows look alike, but each has its own type.
-    macro_rules! row {
-        ($read:ident, $put:ident) => {
-            match changed(write, model::$read) {
-                Some(object) => to::$put(tx, organization, &object).await,
-                None => Ok(()),
-            }
-        };
+    macro_rules! rows {
+        ($read:ident, $put:ident) => {{
+            let objects: Vec<_> = writes.iter().filter_map(|write| changed(write, model::$read)).collect();
+            to::$put(tx, organization, &objects).await
+        }};
     }
-    match write.truth.kind {
-        ObjectType::Price => row!(price, put_price),
-        ObjectType::Coupon => row!(coupon, put_coupon),
-        ObjectType::PromotionCode => row!(promotion_code, put_promotion_code),
-        ObjectType::PaymentMethod => row!(payment_method, put_payment_method),
-        ObjectType::SubscriptionSchedule => row!(schedule, put_schedule),
-        ObjectType::InvoicePayment => row!(invoice_payment, put_invoice_payment),
-        ObjectType::Charge => row!(charge, put_charge),
-        ObjectType::Refund => row!(refund, put_refund),
-        ObjectType::CheckoutSession => row!(checkout_session, put_checkout_session),
-        ObjectType::Account => row!(account, put_account),
+    match kind {
+        ObjectType::Price => rows!(price, put_prices),
+        ObjectType::Coupon => rows!(coupon, put_coupons),
+        ObjectType::PromotionCode => rows!(promotion_code, put_promotion_codes),
+        ObjectType::PaymentMethod => rows!(payment_method, put_payment_methods),
+        ObjectType::SubscriptionSchedule => rows!(schedule, put_schedules),
+        ObjectType::InvoicePayment => rows!(invoice_payment, put_invoice_payments),
+        ObjectType::Charge => rows!(charge, put_charges),
+        ObjectType::Refund => rows!(refund, put_refunds),
+        ObjectType::CheckoutSession => rows!(checkout_session, put_checkout_sessions),
+        ObjectType::Account => rows!(account, put_accounts),
         // Written where the member behind them is derived.
         ObjectType::Product
         | ObjectType::Customer

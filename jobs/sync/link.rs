@@ -9,7 +9,7 @@ use super::{
     model::Customer,
     store::{
         links,
-        projections::{self, Linked},
+        projections::{self, Linked, LinkedCustomer},
     },
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         db::{Result, Tx},
         events::{Event, emit_many},
     },
-    members::{self, Link, LinkSources, NewMember},
+    members::{self, Link, LinkSources, NewMember, Whereabouts},
 };
 
 /// Who is behind some customers.
@@ -52,21 +52,19 @@ pub(super) async fn link(
         .filter(|customer| known.get(&customer.id).is_none_or(|linked| linked.member_id.is_none()))
         .collect();
     let found = find_members(tx, env, organization, &new, &mut links).await?;
+    follow_profiles(tx, env, organization, changed, &known).await?;
     let mut linked = Vec::with_capacity(changed.len());
     for customer in changed {
-        let (member, word) = match (found.get(&customer.id), known.get(&customer.id)) {
+        let (member, link) = match (found.get(&customer.id), known.get(&customer.id)) {
             (Some(found), _) => found.clone(),
-            (None, Some(Linked { member_id: Some(member), link, email })) => {
-                let address = email.as_deref();
-                follow_profile(tx, env, organization, customer, member, link, address).await?;
-                (member.clone(), link.clone())
-            }
+            (None, Some(Linked { member_id: Some(member), link, .. })) => (member.clone(), link.clone()),
             (None, _) => continue,
         };
-        projections::put_customer(tx, organization, customer, &member, &word).await?;
         links.members.insert(member.clone());
-        linked.push((customer, member));
+        linked.push(LinkedCustomer { customer, member, link });
     }
+    projections::put_customers(tx, organization, &linked).await?;
+    let linked: Vec<_> = linked.into_iter().map(|one| (one.customer, one.member)).collect();
     conflicts::note(tx, env, organization, &linked).await?;
     for payer in payers.iter().filter(|payer| !found.contains_key(*payer)) {
         match known.remove(payer) {
@@ -93,14 +91,13 @@ async fn find_members(
     let ids: Vec<&str> = customers.iter().map(|customer| customer.id.as_str()).collect();
     let by_key = members::store::by_keys(tx, organization, "stripe", &ids).await?;
     let mut by_email = members::store::by_emails(tx, organization, &addresses).await?;
+    let named: Vec<&str> = customers.iter().filter_map(|customer| customer.member_id.as_deref()).collect();
+    let named = members::store::whereabouts(tx, organization, &named).await?;
     let (mut found, mut joined, mut news) = (BTreeMap::new(), Vec::new(), Vec::new());
     for customer in customers {
         let email = address(customer);
         let sources = LinkSources {
-            by_metadata: match &customer.member_id {
-                Some(id) => members::store::living(tx, organization, id).await?,
-                None => None,
-            },
+            by_metadata: customer.member_id.clone().filter(|id| named.get(id) == Some(&Whereabouts::Here)),
             by_foreign_key: by_key.get(&customer.id).cloned(),
             by_email: email.as_ref().and_then(|email| by_email.get(email).cloned()),
         };
@@ -148,19 +145,39 @@ fn member_joined(organization: &str, customer: &Customer, member: &str) -> Event
     }
 }
 
-/// A member whom the sync made follows her customer's address and name; one whom people made does not.
+/// Members whom the sync made follow their customers' addresses and names; those whom people made do not.
+async fn follow_profiles<'a>(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    changed: &'a [Customer],
+    known: &'a BTreeMap<String, Linked>,
+) -> Result<()> {
+    let follows = |customer: &'a Customer| {
+        let linked = known.get(&customer.id)?;
+        let member = linked.member_id.as_deref().filter(|_| linked.link == "created")?;
+        Some((customer, member, linked.email.as_deref()))
+    };
+    let following: Vec<_> = changed.iter().filter_map(follows).collect();
+    let ids: Vec<&str> = following.iter().map(|(_, member, _)| *member).collect();
+    let profiles = members::store::profiles(tx, organization, &ids).await?;
+    for (customer, member, address) in following {
+        let is = (customer.email.clone(), customer.name.clone());
+        if profiles.get(member) != Some(&is) {
+            follow_profile(tx, env, organization, customer, member, address).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn follow_profile(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
     customer: &Customer,
     member: &str,
-    link: &str,
     address: Option<&str>,
 ) -> Result<()> {
-    if link != "created" {
-        return Ok(());
-    }
     let normalized = customer.email.as_deref().and_then(members::normalize_email);
     let holder = match &normalized {
         Some(email) => members::store::by_email(tx, organization, email).await?,

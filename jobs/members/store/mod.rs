@@ -35,9 +35,6 @@ const BY_KEYS: Sql = Sql::split(
      WHERE organization_id = $1 AND provider = $2
        AND external_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
 );
-const LIVING: Sql = Sql::both(
-    "SELECT id FROM members WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL",
-);
 const ANY: Sql = Sql::both("SELECT id FROM members WHERE organization_id = $1 AND id = $2");
 const WHEREABOUTS: Sql = Sql::split(
     "SELECT id, organization_id, deleted_at IS NULL FROM members WHERE id IN (SELECT value FROM json_each($1))",
@@ -54,6 +51,11 @@ const BY_EMAILS: Sql = Sql::split(
     "SELECT email_normalized, id, email_verified FROM members
      WHERE organization_id = $1 AND deleted_at IS NULL
        AND email_normalized = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+);
+const PROFILES: Sql = Sql::split(
+    "SELECT id, email, name FROM members WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
+    "SELECT id, email, name FROM members
+     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
 const SET_PROFILE: Sql = Sql::both(
     "UPDATE members SET email = $3, email_normalized = $4, name = $5, updated_at = $6
@@ -114,12 +116,6 @@ pub async fn by_keys(
     Ok(rows.into_iter().collect())
 }
 
-/// The id, if it is that of a living member of the organization.
-pub async fn living(tx: &mut Tx, organization: &str, id: &str) -> Result<Option<String>> {
-    let row: Option<(String,)> = tx.optional(LIVING, args![organization, id]).await?;
-    Ok(row.map(|row| row.0))
-}
-
 /// Whether the id is that of a member of the organization, also of one who was deleted.
 pub async fn is_member(tx: &mut Tx, organization: &str, id: &str) -> Result<bool> {
     let row: Option<(String,)> = tx.optional(ANY, args![organization, id]).await?;
@@ -164,6 +160,24 @@ pub async fn by_emails(
     let rows: Vec<(String, String, bool)> =
         tx.all(BY_EMAILS, args![organization, addresses]).await?;
     Ok(rows.into_iter().map(|(address, id, verified)| (address, (id, verified))).collect())
+}
+
+/// Address and name as given.
+pub type Profile = (Option<String>, Option<String>);
+
+/// The addresses and names of members, by id.
+pub async fn profiles(
+    tx: &mut Tx,
+    organization: &str,
+    ids: &[&str],
+) -> Result<BTreeMap<String, Profile>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = serde_json::Value::from(ids).to_string();
+    let rows: Vec<(String, Option<String>, Option<String>)> =
+        tx.all(PROFILES, args![organization, ids]).await?;
+    Ok(rows.into_iter().map(|(id, email, name)| (id, (email, name))).collect())
 }
 
 /// Writes address and name; answers whether they changed.

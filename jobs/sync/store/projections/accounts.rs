@@ -17,22 +17,25 @@ const PUT_ACCOUNT: Sql = Sql::both(
         created_at = excluded.created_at",
 );
 
-/// Writes an account.
-pub async fn put_account(tx: &mut Tx, organization: &str, account: &Account) -> Result<()> {
-    let due = serde_json::Value::from(account.currently_due.as_slice()).to_string();
-    let row = args![
-        organization,
-        &account.id,
-        &account.kind,
-        &account.country,
-        &account.default_currency,
-        account.charges_enabled,
-        account.payouts_enabled,
-        account.details_submitted,
-        &account.disabled_reason,
-        due,
-        account.created_at
-    ];
-    tx.execute(PUT_ACCOUNT, row).await?;
+/// Writes accounts.
+pub async fn put_accounts(tx: &mut Tx, organization: &str, all: &[Account]) -> Result<()> {
+    let rows = all.iter().map(|account| {
+        let due = serde_json::Value::from(account.currently_due.as_slice()).to_string();
+        args![
+            organization,
+            &account.id,
+            &account.kind,
+            &account.country,
+            &account.default_currency,
+            account.charges_enabled,
+            account.payouts_enabled,
+            account.details_submitted,
+            &account.disabled_reason,
+            due,
+            account.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_ACCOUNT, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -40,23 +40,26 @@ pub async fn put_product(
     Ok(())
 }
 
-/// Writes a price.
-pub async fn put_price(tx: &mut Tx, organization: &str, price: &Price) -> Result<()> {
-    let row = args![
-        organization,
-        &price.id,
-        &price.product_id,
-        &price.nickname,
-        &price.currency,
-        price.unit_amount,
-        &price.interval,
-        price.interval_count,
-        &price.kind,
-        price.trial_period_days,
-        price.custom_amount,
-        price.active,
-        price.created_at
-    ];
-    tx.execute(PUT_PRICE, row).await?;
+/// Writes prices.
+pub async fn put_prices(tx: &mut Tx, organization: &str, all: &[Price]) -> Result<()> {
+    let rows = all.iter().map(|price| {
+        args![
+            organization,
+            &price.id,
+            &price.product_id,
+            &price.nickname,
+            &price.currency,
+            price.unit_amount,
+            &price.interval,
+            price.interval_count,
+            &price.kind,
+            price.trial_period_days,
+            price.custom_amount,
+            price.active,
+            price.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_PRICE, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }

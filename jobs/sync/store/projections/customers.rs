@@ -28,27 +28,39 @@ pub struct Linked {
     pub email: Option<String>,
 }
 
-/// Writes a customer and its link.
-pub async fn put_customer(
+/// A customer with her member and how she was found.
+#[derive(Clone, Debug)]
+pub struct LinkedCustomer<'a> {
+    /// The customer.
+    pub customer: &'a Customer,
+    /// The member.
+    pub member: String,
+    /// How she was found.
+    pub link: String,
+}
+
+/// Writes customers and their links.
+pub async fn put_customers(
     tx: &mut Tx,
     organization: &str,
-    customer: &Customer,
-    member: &str,
-    link: &str,
+    all: &[LinkedCustomer<'_>],
 ) -> Result<()> {
-    let row = args![
-        organization,
-        &customer.id,
-        member,
-        link,
-        &customer.email,
-        &customer.name,
-        &customer.currency,
-        customer.delinquent,
-        customer.balance,
-        &customer.payment_method_id,
-        customer.created_at
-    ];
-    tx.execute(PUT_CUSTOMER, row).await?;
+    let rows = all.iter().map(|LinkedCustomer { customer, member, link }| {
+        args![
+            organization,
+            &customer.id,
+            member,
+            link,
+            &customer.email,
+            &customer.name,
+            &customer.currency,
+            customer.delinquent,
+            customer.balance,
+            &customer.payment_method_id,
+            customer.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_CUSTOMER, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -26,41 +26,47 @@ const PUT_CODE: Sql = Sql::both(
         created_at = excluded.created_at",
 );
 
-/// Writes a coupon.
-pub async fn put_coupon(tx: &mut Tx, organization: &str, coupon: &Coupon) -> Result<()> {
-    let row = args![
-        organization,
-        &coupon.id,
-        &coupon.name,
-        coupon.percent_off_bps,
-        coupon.amount_off,
-        &coupon.currency,
-        &coupon.duration,
-        coupon.duration_in_months,
-        coupon.max_redemptions,
-        coupon.times_redeemed,
-        coupon.redeem_by,
-        coupon.valid,
-        coupon.created_at
-    ];
-    tx.execute(PUT_COUPON, row).await?;
+/// Writes coupons.
+pub async fn put_coupons(tx: &mut Tx, organization: &str, all: &[Coupon]) -> Result<()> {
+    let rows = all.iter().map(|coupon| {
+        args![
+            organization,
+            &coupon.id,
+            &coupon.name,
+            coupon.percent_off_bps,
+            coupon.amount_off,
+            &coupon.currency,
+            &coupon.duration,
+            coupon.duration_in_months,
+            coupon.max_redemptions,
+            coupon.times_redeemed,
+            coupon.redeem_by,
+            coupon.valid,
+            coupon.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_COUPON, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-/// Writes a promotion code.
-pub async fn put_promotion_code(tx: &mut Tx, organization: &str, code: &PromotionCode) -> Result<()> {
-    let row = args![
-        organization,
-        &code.id,
-        &code.coupon_id,
-        &code.code,
-        code.active,
-        &code.customer_id,
-        code.expires_at,
-        code.max_redemptions,
-        code.times_redeemed,
-        code.created_at
-    ];
-    tx.execute(PUT_CODE, row).await?;
+/// Writes promotion codes.
+pub async fn put_promotion_codes(tx: &mut Tx, organization: &str, all: &[PromotionCode]) -> Result<()> {
+    let rows = all.iter().map(|code| {
+        args![
+            organization,
+            &code.id,
+            &code.coupon_id,
+            &code.code,
+            code.active,
+            &code.customer_id,
+            code.expires_at,
+            code.max_redemptions,
+            code.times_redeemed,
+            code.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_CODE, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -42,62 +42,69 @@ const TELL_CHARGE: Sql = Sql::both(
      WHERE organization_id = $1 AND invoice_id IS NULL AND (payment_intent_id = $3 OR id = $4)",
 );
 
-/// Writes an invoice.
-pub async fn put_invoice(tx: &mut Tx, organization: &str, invoice: &Invoice) -> Result<()> {
-    let row = args![
-        organization,
-        &invoice.id,
-        &invoice.customer_id,
-        &invoice.subscription_id,
-        &invoice.number,
-        &invoice.status,
-        &invoice.collection_method,
-        &invoice.currency,
-        &invoice.billing_reason,
-        invoice.subtotal,
-        invoice.tax,
-        invoice.tax_percent_bps,
-        invoice.discount,
-        invoice.total,
-        invoice.amount_due,
-        invoice.amount_paid,
-        invoice.amount_remaining,
-        invoice.attempt_count,
-        invoice.due_date,
-        invoice.period_start,
-        invoice.period_end,
-        invoice.paid_at,
-        &invoice.hosted_invoice_url,
-        &invoice.invoice_pdf,
-        &invoice.price_id,
-        &invoice.product_id,
-        &invoice.payment_method_id,
-        &invoice.payment_intent_id,
-        &invoice.charge_id,
-        invoice.created_at
-    ];
-    tx.execute(PUT_INVOICE, row).await?;
+/// Writes invoices.
+pub async fn put_invoices(tx: &mut Tx, organization: &str, all: &[Invoice]) -> Result<()> {
+    let rows = all.iter().map(|invoice| {
+        args![
+            organization,
+            &invoice.id,
+            &invoice.customer_id,
+            &invoice.subscription_id,
+            &invoice.number,
+            &invoice.status,
+            &invoice.collection_method,
+            &invoice.currency,
+            &invoice.billing_reason,
+            invoice.subtotal,
+            invoice.tax,
+            invoice.tax_percent_bps,
+            invoice.discount,
+            invoice.total,
+            invoice.amount_due,
+            invoice.amount_paid,
+            invoice.amount_remaining,
+            invoice.attempt_count,
+            invoice.due_date,
+            invoice.period_start,
+            invoice.period_end,
+            invoice.paid_at,
+            &invoice.hosted_invoice_url,
+            &invoice.invoice_pdf,
+            &invoice.price_id,
+            &invoice.product_id,
+            &invoice.payment_method_id,
+            &invoice.payment_intent_id,
+            &invoice.charge_id,
+            invoice.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_INVOICE, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-/// Writes a payment of an invoice.
-pub async fn put_invoice_payment(tx: &mut Tx, organization: &str, payment: &InvoicePayment) -> Result<()> {
-    let row = args![
-        organization,
-        &payment.id,
-        &payment.invoice_id,
-        &payment.payment_intent_id,
-        &payment.charge_id,
-        &payment.status,
-        &payment.currency,
-        payment.amount_requested,
-        payment.amount_paid,
-        payment.is_default,
-        payment.paid_at,
-        payment.created_at
-    ];
-    tx.execute(PUT_PAYMENT, row).await?;
-    let told = args![organization, &payment.invoice_id, &payment.payment_intent_id, &payment.charge_id];
-    tx.execute(TELL_CHARGE, told).await?;
+/// Writes payments of invoices.
+pub async fn put_invoice_payments(tx: &mut Tx, organization: &str, all: &[InvoicePayment]) -> Result<()> {
+    let rows = all.iter().map(|payment| {
+        args![
+            organization,
+            &payment.id,
+            &payment.invoice_id,
+            &payment.payment_intent_id,
+            &payment.charge_id,
+            &payment.status,
+            &payment.currency,
+            payment.amount_requested,
+            payment.amount_paid,
+            payment.is_default,
+            payment.paid_at,
+            payment.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_PAYMENT, &rows.collect::<Vec<_>>()).await?;
+    for InvoicePayment { invoice_id, payment_intent_id, charge_id, .. } in all {
+        tx.execute(TELL_CHARGE, args![organization, invoice_id, payment_intent_id, charge_id]).await?;
+    }
     Ok(())
 }

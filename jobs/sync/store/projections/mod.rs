@@ -8,13 +8,13 @@ mod invoices;
 mod payments;
 mod subscriptions;
 
-pub use accounts::put_account;
-pub use catalog::{put_price, put_product};
-pub use customers::{Linked, put_customer};
-pub use discounts::{put_coupon, put_promotion_code};
-pub use invoices::{put_invoice, put_invoice_payment};
-pub use payments::{put_charge, put_checkout_session, put_payment_method, put_refund};
-pub use subscriptions::{put_schedule, put_subscription};
+pub use accounts::put_accounts;
+pub use catalog::{put_prices, put_product};
+pub use customers::{Linked, LinkedCustomer, put_customers};
+pub use discounts::{put_coupons, put_promotion_codes};
+pub use invoices::{put_invoice_payments, put_invoices};
+pub use payments::{put_charges, put_checkout_sessions, put_payment_methods, put_refunds};
+pub use subscriptions::{put_schedules, put_subscriptions};
 
 use crate::{
     args,

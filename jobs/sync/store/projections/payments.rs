@@ -51,82 +51,94 @@ const PUT_SESSION: Sql = Sql::both(
         deleted = FALSE, created_at = excluded.created_at",
 );
 
-/// Writes a payment method.
-pub async fn put_payment_method(tx: &mut Tx, organization: &str, method: &PaymentMethod) -> Result<()> {
-    let row = args![
-        organization,
-        &method.id,
-        &method.customer_id,
-        &method.kind,
-        &method.brand,
-        &method.last4,
-        method.exp_month,
-        method.exp_year,
-        method.created_at
-    ];
-    tx.execute(PUT_METHOD, row).await?;
+/// Writes payment methods.
+pub async fn put_payment_methods(tx: &mut Tx, organization: &str, all: &[PaymentMethod]) -> Result<()> {
+    let rows = all.iter().map(|method| {
+        args![
+            organization,
+            &method.id,
+            &method.customer_id,
+            &method.kind,
+            &method.brand,
+            &method.last4,
+            method.exp_month,
+            method.exp_year,
+            method.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_METHOD, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-/// Writes a charge.
-pub async fn put_charge(tx: &mut Tx, organization: &str, charge: &Charge) -> Result<()> {
-    let row = args![
-        organization,
-        &charge.id,
-        &charge.customer_id,
-        &charge.payment_intent_id,
-        &charge.invoice_id,
-        &charge.payment_method_id,
-        &charge.status,
-        &charge.currency,
-        charge.amount,
-        charge.amount_captured,
-        charge.amount_refunded,
-        charge.paid,
-        charge.refunded,
-        charge.disputed,
-        &charge.failure_code,
-        charge.created_at
-    ];
-    tx.execute(PUT_CHARGE, row).await?;
+/// Writes charges.
+pub async fn put_charges(tx: &mut Tx, organization: &str, all: &[Charge]) -> Result<()> {
+    let rows = all.iter().map(|charge| {
+        args![
+            organization,
+            &charge.id,
+            &charge.customer_id,
+            &charge.payment_intent_id,
+            &charge.invoice_id,
+            &charge.payment_method_id,
+            &charge.status,
+            &charge.currency,
+            charge.amount,
+            charge.amount_captured,
+            charge.amount_refunded,
+            charge.paid,
+            charge.refunded,
+            charge.disputed,
+            &charge.failure_code,
+            charge.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_CHARGE, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-/// Writes a refund.
-pub async fn put_refund(tx: &mut Tx, organization: &str, refund: &Refund) -> Result<()> {
-    let row = args![
-        organization,
-        &refund.id,
-        &refund.charge_id,
-        &refund.payment_intent_id,
-        &refund.status,
-        &refund.reason,
-        &refund.currency,
-        refund.amount,
-        refund.created_at
-    ];
-    tx.execute(PUT_REFUND, row).await?;
+/// Writes refunds.
+pub async fn put_refunds(tx: &mut Tx, organization: &str, all: &[Refund]) -> Result<()> {
+    let rows = all.iter().map(|refund| {
+        args![
+            organization,
+            &refund.id,
+            &refund.charge_id,
+            &refund.payment_intent_id,
+            &refund.status,
+            &refund.reason,
+            &refund.currency,
+            refund.amount,
+            refund.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_REFUND, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-/// Writes a checkout session.
-pub async fn put_checkout_session(tx: &mut Tx, organization: &str, session: &CheckoutSession) -> Result<()> {
-    let row = args![
-        organization,
-        &session.id,
-        &session.customer_id,
-        &session.mode,
-        &session.status,
-        &session.payment_status,
-        &session.subscription_id,
-        &session.invoice_id,
-        &session.payment_intent_id,
-        &session.client_reference_id,
-        &session.currency,
-        session.amount_total,
-        session.expires_at,
-        session.created_at
-    ];
-    tx.execute(PUT_SESSION, row).await?;
+/// Writes checkout sessions.
+pub async fn put_checkout_sessions(tx: &mut Tx, organization: &str, all: &[CheckoutSession]) -> Result<()> {
+    let rows = all.iter().map(|session| {
+        args![
+            organization,
+            &session.id,
+            &session.customer_id,
+            &session.mode,
+            &session.status,
+            &session.payment_status,
+            &session.subscription_id,
+            &session.invoice_id,
+            &session.payment_intent_id,
+            &session.client_reference_id,
+            &session.currency,
+            session.amount_total,
+            session.expires_at,
+            session.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_SESSION, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The tables `subscriptions`, `subscription_items` and `subscription_schedules`.
 
+use std::collections::BTreeMap;
+
 use super::super::super::model::{Item, Schedule, Subscription};
 use crate::{
     args,
@@ -25,12 +27,24 @@ const PUT_SUBSCRIPTION: Sql = Sql::both(
         coupon_id = excluded.coupon_id, cancel_reason = excluded.cancel_reason, deleted = FALSE,
         created_at = excluded.created_at",
 );
-const DROP_ITEMS: Sql =
-    Sql::both("DELETE FROM subscription_items WHERE organization_id = $1 AND subscription_id = $2");
+/// Items that their subscriptions have no more. An item never moves to another subscription.
+const DROP_ITEMS: Sql = Sql::split(
+    "DELETE FROM subscription_items
+     WHERE organization_id = $1 AND subscription_id IN (SELECT value FROM json_each($2))
+       AND id NOT IN (SELECT value FROM json_each($3))",
+    "DELETE FROM subscription_items
+     WHERE organization_id = $1 AND subscription_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
+       AND id <> ALL (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+);
 const PUT_ITEM: Sql = Sql::both(
     "INSERT INTO subscription_items (organization_id, subscription_id, id, price_id, product_id, quantity, currency,
         unit_amount, recurring_interval, recurring_interval_count, current_period_start, current_period_end)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+     ON CONFLICT (organization_id, subscription_id, id) DO UPDATE SET price_id = excluded.price_id,
+        product_id = excluded.product_id, quantity = excluded.quantity, currency = excluded.currency,
+        unit_amount = excluded.unit_amount, recurring_interval = excluded.recurring_interval,
+        recurring_interval_count = excluded.recurring_interval_count,
+        current_period_start = excluded.current_period_start, current_period_end = excluded.current_period_end",
 );
 const PUT_SCHEDULE: Sql = Sql::both(
     "INSERT INTO subscription_schedules (organization_id, id, customer_id, subscription_id, status, end_behavior, phases,
@@ -44,79 +58,94 @@ const PUT_SCHEDULE: Sql = Sql::both(
         created_at = excluded.created_at",
 );
 
-/// Writes a subscription and replaces its items.
-pub async fn put_subscription(tx: &mut Tx, organization: &str, sub: &Subscription) -> Result<()> {
-    let facts = &sub.facts;
-    let row = args![
-        organization,
-        &facts.id,
-        &sub.customer_id,
-        &facts.status,
-        &sub.collection_method,
-        &sub.currency,
-        facts.started_at,
-        sub.trial_start,
-        facts.trial_end,
-        facts.period_start,
-        facts.period_end,
-        facts.cancel_at,
-        facts.cancel_at_period_end,
-        sub.canceled_at,
-        facts.ended_at,
-        &facts.pause_behavior,
-        facts.pause_resumes_at,
-        &sub.latest_invoice_id,
-        &sub.payment_method_id,
-        &sub.schedule_id,
-        &sub.coupon_id,
-        &sub.cancel_reason,
-        sub.created_at
-    ];
-    tx.execute(PUT_SUBSCRIPTION, row).await?;
-    tx.execute(DROP_ITEMS, args![organization, &facts.id]).await?;
-    for item in &sub.items {
-        put_item(tx, organization, &facts.id, item).await?;
+/// Writes subscriptions and replaces their items.
+pub async fn put_subscriptions(tx: &mut Tx, organization: &str, all: &[Subscription]) -> Result<()> {
+    if all.is_empty() {
+        return Ok(());
     }
+    let rows = all.iter().map(|sub| {
+        let facts = &sub.facts;
+        args![
+            organization,
+            &facts.id,
+            &sub.customer_id,
+            &facts.status,
+            &sub.collection_method,
+            &sub.currency,
+            facts.started_at,
+            sub.trial_start,
+            facts.trial_end,
+            facts.period_start,
+            facts.period_end,
+            facts.cancel_at,
+            facts.cancel_at_period_end,
+            sub.canceled_at,
+            facts.ended_at,
+            &facts.pause_behavior,
+            facts.pause_resumes_at,
+            &sub.latest_invoice_id,
+            &sub.payment_method_id,
+            &sub.schedule_id,
+            &sub.coupon_id,
+            &sub.cancel_reason,
+            sub.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_SUBSCRIPTION, &rows.collect::<Vec<_>>()).await?;
+    put_items(tx, organization, all).await
+}
+
+async fn put_items(tx: &mut Tx, organization: &str, all: &[Subscription]) -> Result<()> {
+    let items = || all.iter().flat_map(|sub| sub.items.iter().map(|item| (&sub.facts.id, item)));
+    let of: Vec<&str> = all.iter().map(|sub| sub.facts.id.as_str()).collect();
+    let stay: Vec<&str> = items().map(|(_, item)| item.id.as_str()).collect();
+    let array = |ids: Vec<&str>| serde_json::Value::from(ids).to_string();
+    tx.execute(DROP_ITEMS, args![organization, array(of), array(stay)]).await?;
+    // Stripe lists an item once; were it there twice, the last would count.
+    let each: BTreeMap<_, &Item> = items().map(|(sub, item)| ((sub, &item.id), item)).collect();
+    let rows = each.into_iter().map(|((subscription, id), item)| {
+        let price = &item.price;
+        args![
+            organization,
+            subscription,
+            id,
+            &price.id,
+            &price.product_id,
+            item.quantity,
+            &price.currency,
+            price.unit_amount,
+            &price.interval,
+            price.interval_count,
+            item.period_start,
+            item.period_end
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_ITEM, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
 
-async fn put_item(tx: &mut Tx, organization: &str, subscription: &str, item: &Item) -> Result<()> {
-    let price = &item.price;
-    let row = args![
-        organization,
-        subscription,
-        &item.id,
-        &price.id,
-        &price.product_id,
-        item.quantity,
-        &price.currency,
-        price.unit_amount,
-        &price.interval,
-        price.interval_count,
-        item.period_start,
-        item.period_end
-    ];
-    tx.execute(PUT_ITEM, row).await?;
-    Ok(())
-}
-
-/// Writes a subscription schedule.
-pub async fn put_schedule(tx: &mut Tx, organization: &str, schedule: &Schedule) -> Result<()> {
-    let row = args![
-        organization,
-        &schedule.id,
-        &schedule.customer_id,
-        &schedule.subscription_id,
-        &schedule.status,
-        &schedule.end_behavior,
-        schedule.phases_json(),
-        schedule.current_phase_start,
-        schedule.current_phase_end,
-        schedule.canceled_at,
-        schedule.completed_at,
-        schedule.released_at,
-        schedule.created_at
-    ];
-    tx.execute(PUT_SCHEDULE, row).await?;
+/// Writes subscription schedules.
+pub async fn put_schedules(tx: &mut Tx, organization: &str, all: &[Schedule]) -> Result<()> {
+    let rows = all.iter().map(|schedule| {
+        args![
+            organization,
+            &schedule.id,
+            &schedule.customer_id,
+            &schedule.subscription_id,
+            &schedule.status,
+            &schedule.end_behavior,
+            schedule.phases_json(),
+            schedule.current_phase_start,
+            schedule.current_phase_end,
+            schedule.canceled_at,
+            schedule.completed_at,
+            schedule.released_at,
+            schedule.created_at
+        ]
+        .to_vec()
+    });
+    tx.insert(PUT_SCHEDULE, &rows.collect::<Vec<_>>()).await?;
     Ok(())
 }
