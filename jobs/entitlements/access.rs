@@ -46,7 +46,7 @@ pub enum Reason {
     GrantRevoked,
     /// Not allowed: Stripe's status is a word that memberd does not know.
     UnknownStatus,
-    /// Not allowed: what she has is for other products.
+    /// Not allowed: what she has, or had, is for other products.
     OtherProduct,
     /// Not allowed: there never was an entitlement.
     NoEntitlement,
@@ -134,7 +134,7 @@ impl Reason {
             Self::GrantEnded => "what was granted is over",
             Self::GrantRevoked => "what was granted was taken back",
             Self::UnknownStatus => "Stripe's status is a word that memberd does not know",
-            Self::OtherProduct => "what she has is for other products",
+            Self::OtherProduct => "what she has, or had, is for other products",
             Self::NoEntitlement => "she never had a subscription or a grant",
             Self::MemberDeleted => "the member is deleted",
         }
@@ -174,7 +174,7 @@ pub fn access(
             next_change_at: None,
         };
     }
-    let others = entitlements.iter().any(|row| row.is_active(now));
+    let others = !entitlements.is_empty();
     let mut rows: Vec<_> = entitlements
         .into_iter()
         .filter(|row| product.is_none_or(|product| row.product_id == product))
@@ -228,10 +228,9 @@ fn why_allowed(row: &EntitlementRow, now: Timestamp) -> Reason {
 }
 
 fn why_not(row: &EntitlementRow, now: Timestamp) -> Reason {
-    if row.spans().is_ahead(row.source(), now) {
-        return Reason::NotStarted;
-    }
     match (row.source(), row.note.as_deref()) {
+        (_, Some("revoked")) => Reason::GrantRevoked,
+        _ if row.spans().is_ahead(row.source(), now) => Reason::NotStarted,
         (Source::Subscription, Some("cancels" | "canceled")) => Reason::Canceled,
         (Source::Subscription, Some("past_due")) => Reason::PastDue,
         (Source::Subscription, Some("unpaid")) => Reason::Unpaid,
@@ -241,7 +240,6 @@ fn why_not(row: &EntitlementRow, now: Timestamp) -> Reason {
         (Source::Subscription, Some("incomplete_expired")) => Reason::IncompleteExpired,
         (Source::Subscription, Some("unknown_status")) => Reason::UnknownStatus,
         (Source::Subscription, _) => Reason::Expired,
-        (_, Some("revoked")) => Reason::GrantRevoked,
         _ => Reason::GrantEnded,
     }
 }

@@ -76,22 +76,33 @@ pub enum NotGranted {
     #[error("there is no product {0}: only products of the mirror can be granted")]
     NoProduct(String),
     /// It would end before it begins.
-    #[error("it would end before it begins")]
-    EndsBeforeItBegins,
+    #[error("it would end at {ends_at}, and begins at {starts_at}: give a later end, or none for a lifetime")]
+    EndsBeforeItBegins {
+        /// When it would begin.
+        starts_at: Timestamp,
+        /// When it would end.
+        ends_at: Timestamp,
+    },
     /// The reference names another grant.
-    #[error("the reference is that of {0}, which gives something else")]
+    #[error("the reference is that of {0}, which gives something else: use another one, or ask for the same again")]
     ReferenceTaken(String),
-    /// An extension without a subscription, or a subscription without an extension.
-    #[error("an extension, and nothing else, names the subscription that it prolongs")]
+    /// An extension without a subscription.
+    #[error("an extension names the subscription that it prolongs: give its id (sub_...), or make it complimentary")]
     SubscriptionMissing,
-    /// Somebody who gave something that is no gift, nobody of this organization, or she herself.
-    #[error("only a gift names the other member who gave it")]
-    NoGiver,
+    /// A subscription without an extension.
+    #[error("only an extension names a subscription: leave {0} out, or make it an extension")]
+    NotAnExtension(String),
+    /// A giver without a gift.
+    #[error("only a gift names the member who gave it: leave {0} out, or make it a gift")]
+    NotAGift(String),
+    /// A giver who is nobody of this organization, or she herself.
+    #[error("{0} cannot have given it: name another member of this organization, or leave the giver out")]
+    NoGiver(String),
     /// The subscription never gave her the product.
-    #[error("the subscription {0} never gave her this product")]
+    #[error("the subscription {0} never gave her this product: name one that did, or make it complimentary")]
     NotHerSubscription(String),
-    /// The subscription still gives access.
-    #[error("the subscription {0} is not over: there is nothing to prolong")]
+    /// The subscription gives access then, will again, or is only paused.
+    #[error("the subscription {0} is not over then: begin when it is, or make it complimentary")]
     NotOver(String),
 }
 
@@ -116,8 +127,8 @@ pub async fn grant(
     if let Err(why) = check(new, &rows, env.now()) {
         return Ok(Err(why));
     }
-    if !has_giver(tx, organization, member, new).await? {
-        return Ok(Err(NotGranted::NoGiver));
+    if let Err(why) = check_giver(tx, organization, member, new).await? {
+        return Ok(Err(why));
     }
     if !store::has_product(tx, organization, &new.product_id).await? {
         return Ok(Err(NotGranted::NoProduct(new.product_id.clone())));
@@ -137,10 +148,18 @@ pub async fn grant(
 }
 
 /// Whether the member who gave it could have, if one is named. She may have left since.
-async fn has_giver(tx: &mut Tx, organization: &str, member: &str, new: &NewGrant) -> Result<bool> {
-    let Some(giver) = new.from_member_id.as_deref() else { return Ok(true) };
-    let is_hers = members::store::is_member(tx, organization, giver).await?;
-    Ok(new.source == Source::Gift && giver != member && is_hers)
+async fn check_giver(
+    tx: &mut Tx,
+    organization: &str,
+    member: &str,
+    new: &NewGrant,
+) -> Result<std::result::Result<(), NotGranted>> {
+    let Some(giver) = new.from_member_id.as_deref() else { return Ok(Ok(())) };
+    if new.source != Source::Gift {
+        return Ok(Err(NotGranted::NotAGift(giver.to_owned())));
+    }
+    let could = giver != member && members::store::is_member(tx, organization, giver).await?;
+    Ok(if could { Ok(()) } else { Err(NotGranted::NoGiver(giver.to_owned())) })
 }
 
 async fn rows(tx: &mut Tx, organization: &str, member: &str) -> Result<Vec<Present>> {
@@ -172,12 +191,13 @@ fn check(
     now: Timestamp,
 ) -> std::result::Result<(), NotGranted> {
     let from = new.starts_at.unwrap_or(now);
-    if new.ends_at.is_some_and(|end| end <= from) {
-        return Err(NotGranted::EndsBeforeItBegins);
+    if let Some(ends_at) = new.ends_at.filter(|end| *end <= from) {
+        return Err(NotGranted::EndsBeforeItBegins { starts_at: from, ends_at });
     }
     let subscription = match (new.source, &new.subscription_id) {
         (Source::Extension, Some(subscription)) => subscription,
-        (Source::Extension, None) | (_, Some(_)) => return Err(NotGranted::SubscriptionMissing),
+        (Source::Extension, None) => return Err(NotGranted::SubscriptionMissing),
+        (_, Some(other)) => return Err(NotGranted::NotAnExtension(other.clone())),
         _ => return Ok(()),
     };
     let hers = rows.iter().find(|row| {
@@ -186,9 +206,11 @@ fn check(
             && row.product_id == new.product_id
     });
     match hers {
-        None => Err(NotGranted::NotHerSubscription(subscription.clone())),
-        Some(row) if row.is_active(from) => Err(NotGranted::NotOver(subscription.clone())),
-        Some(_) => Ok(()),
+        Some(row) if row.is_paused() || !row.spans.are_over(from.max(now)) => {
+            Err(NotGranted::NotOver(subscription.clone()))
+        }
+        Some(row) if row.spans.give() => Ok(()),
+        _ => Err(NotGranted::NotHerSubscription(subscription.clone())),
     }
 }
 

@@ -154,6 +154,17 @@ impl Spans {
         at < self.begins(source) && self.resumes_at.is_none_or(|from| at < from)
     }
 
+    /// Whether they ever give access.
+    pub fn give(self) -> bool {
+        self.ended_at.is_none_or(|end| end > self.started_at) || self.resumes_at.is_some()
+    }
+
+    /// Whether nothing of them is left at the moment or after it.
+    pub fn are_over(self, at: Timestamp) -> bool {
+        let over = |end: Option<Timestamp>| end.is_some_and(|end| end <= at);
+        over(self.ended_at) && (self.resumes_at.is_none() || over(self.resumed_until))
+    }
+
     /// The moments at which something may change.
     pub fn edges(self, source: Source) -> impl Iterator<Item = Timestamp> {
         let all = [Some(self.begins(source)), self.ended_at, self.resumes_at, self.resumed_until];
@@ -216,6 +227,11 @@ impl Present {
     /// Whether it gives access at the moment.
     pub fn is_active(&self, at: Timestamp) -> bool {
         self.spans.cover(self.source, at)
+    }
+
+    /// Whether the subscription, or its collection, is paused: it is not over, whatever it gives.
+    pub fn is_paused(&self) -> bool {
+        matches!(self.note.as_deref(), Some("paused" | "collection_paused"))
     }
 
     fn is(&self, want: &Wanted) -> bool {

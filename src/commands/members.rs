@@ -2,6 +2,7 @@
 
 mod access;
 mod grant;
+mod import_grants;
 
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
@@ -53,7 +54,7 @@ enum Action {
     /// Take a grant back
     RevokeGrant(grant::RevokeArgs),
     /// Give many grants from a file, once: a second run changes nothing
-    ImportGrants(grant::ImportArgs),
+    ImportGrants(import_grants::Args),
 }
 
 /// Finds and shows members.
@@ -72,7 +73,9 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             Action::Access(args) => access::run(&env, global, organization, args).await,
             Action::Grant(args) => grant::run(&env, global, organization, args).await,
             Action::RevokeGrant(args) => grant::revoke(&env, global, organization, args).await,
-            Action::ImportGrants(args) => grant::import(&env, global, organization, args).await,
+            Action::ImportGrants(args) => {
+                import_grants::run(&env, global, organization, args).await
+            }
         }
     })
 }
@@ -218,13 +221,19 @@ fn access_line(one: &EntitlementRow, now: Timestamp) -> String {
     let end = one
         .ended_at
         .map_or_else(|| "open".to_owned(), |end| format!("until {end}"));
+    let again = one.resumes_at.map_or_else(String::new, |from| {
+        let end = one
+            .resumed_until
+            .map_or_else(|| "open".to_owned(), |end| format!("until {end}"));
+        format!(", again from {from}, {end}")
+    });
     let note = one
         .note
         .as_deref()
         .map(|note| format!(" ({note})"))
         .unwrap_or_default();
     format!(
-        "{word} {name}: {} since {}, {end}{note}",
+        "{word} {name}: {} since {}, {end}{again}{note}",
         one.source_id, one.started_at
     )
 }

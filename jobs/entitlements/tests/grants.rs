@@ -9,7 +9,7 @@ use super::{
 use crate::{
     both,
     entitlements::{
-        ProductFacts,
+        ProductFacts, SubscriptionFacts,
         grants::{Granted, NewGrant, NotGranted, grant, revoke},
         model::Source,
         store::{of_members, upsert_tier},
@@ -153,7 +153,38 @@ both! {
         new.subscription_id = Some("sub_2".to_owned());
         assert_eq!(give(&db, &member, &new).await, Err(NotGranted::NotHerSubscription("sub_2".to_owned())));
         new.source = Source::Gift;
+        assert_eq!(give(&db, &member, &new).await, Err(NotGranted::NotAnExtension("sub_2".to_owned())));
+        (new.source, new.subscription_id) = (Source::Extension, None);
         assert_eq!(give(&db, &member, &new).await, Err(NotGranted::SubscriptionMissing));
+    }
+
+    async fn what_goes_on_or_never_was_cannot_be_prolonged(db: TestDb) {
+        know(&db, "prod_a").await;
+        let member = member(&db).await;
+        let now = db.now();
+        let day = Duration::from_hours(24);
+        let paused = |resumes_at| SubscriptionFacts {
+            pause_behavior: Some("void".to_owned()),
+            pause_resumes_at: resumes_at,
+            ..subscription("active")
+        };
+        let canceling = SubscriptionFacts { cancel_at: Some(now.plus(day)), ..subscription("active") };
+        let over = NotGranted::NotOver("sub_1".to_owned());
+        let never = NotGranted::NotHerSubscription("sub_1".to_owned());
+        for (facts, starts_at, expected) in [
+            (subscription("active"), now.minus(day * 400), Some(&over)),
+            (paused(Some(now.plus(day))), now, Some(&over)),
+            (paused(None), now, Some(&over)),
+            (subscription("incomplete_expired"), now, Some(&never)),
+            (canceling.clone(), now, Some(&over)),
+            (canceling, now.plus(day), None),
+        ] {
+            told(&db, &member, &[facts]).await;
+            let mut new = lifetime("ext-1");
+            (new.source, new.subscription_id) = (Source::Extension, Some("sub_1".to_owned()));
+            new.starts_at = Some(starts_at);
+            assert_eq!(give(&db, &member, &new).await.err().as_ref(), expected);
+        }
     }
 
     async fn a_gift_may_name_the_other_member_who_gave_it(db: TestDb) {
@@ -161,13 +192,13 @@ both! {
         let (one, two) = (member(&db).await, member(&db).await);
         let mut new = lifetime("gift-1");
         new.from_member_id = Some(two.clone());
-        assert_eq!(give(&db, &one, &new).await, Err(NotGranted::NoGiver), "it is no gift");
+        assert_eq!(give(&db, &one, &new).await, Err(NotGranted::NotAGift(two.clone())), "it is no gift");
         new.source = Source::Gift;
-        assert_eq!(give(&db, &two, &new).await, Err(NotGranted::NoGiver), "she gave it to herself");
+        assert_eq!(give(&db, &two, &new).await, Err(NotGranted::NoGiver(two.clone())), "she gave it to herself");
         assert!(matches!(give(&db, &one, &new).await, Ok(Granted::New(row)) if row.from_member_id == Some(two)));
         new.external_reference = Some("gift-2".to_owned());
         new.from_member_id = Some("mem_none".to_owned());
-        assert_eq!(give(&db, &one, &new).await, Err(NotGranted::NoGiver));
+        assert_eq!(give(&db, &one, &new).await, Err(NotGranted::NoGiver("mem_none".to_owned())));
     }
 
     async fn what_makes_no_sense_is_refused(db: TestDb) {
@@ -175,7 +206,8 @@ both! {
         let member = member(&db).await;
         let mut new = lifetime("order-1");
         new.ends_at = Some(db.now());
-        assert_eq!(give(&db, &member, &new).await, Err(NotGranted::EndsBeforeItBegins));
+        let no_time = NotGranted::EndsBeforeItBegins { starts_at: db.now(), ends_at: db.now() };
+        assert_eq!(give(&db, &member, &new).await, Err(no_time));
         assert_eq!(give(&db, "mem_none", &lifetime("order-2")).await, Err(NotGranted::NoMember));
         let mut new = lifetime("order-3");
         new.product_id = "prod_typo".to_owned();

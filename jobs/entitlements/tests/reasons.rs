@@ -63,6 +63,8 @@ fn what_allows_outweighs_what_does_not() {
     assert_eq!((both.reasons, both.rows.len()), (vec![Reason::Entitled], 1));
     let other = access(rows.clone(), Some("b"), false, NOW);
     assert_eq!((other.allowed, other.reasons), (false, vec![Reason::OtherProduct]));
+    let past = vec![row("a", 0, Some(50), Some("canceled"))];
+    assert_eq!(access(past, Some("b"), false, NOW).reasons, [Reason::OtherProduct]);
     let none = access(Vec::new(), None, false, NOW);
     assert_eq!((none.allowed, none.reasons), (false, vec![Reason::NoEntitlement]));
     assert!(access(rows.clone(), None, false, NOW).allowed);
@@ -83,6 +85,10 @@ fn grants_give_reasons_of_their_own() {
         row.source_kind = kind.to_owned();
         assert_eq!(access(vec![row], None, false, NOW).reasons, [expected]);
     }
+    // Taken back before it began: it will not begin any more.
+    let mut never = row("a", 200, Some(200), Some("revoked"));
+    never.source_kind = "gift".to_owned();
+    assert_eq!(access(vec![never], None, false, NOW).reasons, [Reason::GrantRevoked]);
 }
 
 #[test]

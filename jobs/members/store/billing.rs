@@ -21,22 +21,23 @@ macro_rules! locked {
     };
 }
 
-/// In the order of their ids, so that two who lock many never wait for each other.
+/// In the order of their ids, so that two who lock many never wait for each other. Keys never change, so rows that refer
+/// to a member may be inserted meanwhile, and their transactions do not wait for each other in a circle.
 const LOCK: Sql = Sql::split(
     locked!("organization_id = $1 AND id IN (SELECT value FROM json_each($2)) ORDER BY id", ""),
     locked!(
         "organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) ORDER BY id",
-        " FOR UPDATE"
+        " FOR NO KEY UPDATE"
     ),
 );
 /// Whoever holds a member works out what is true of her now, so that nobody waits for her here.
 const LOCK_DUE: Sql = Sql::split(
     locked!("changes_at <= $1 ORDER BY changes_at LIMIT $2", ""),
-    locked!("changes_at <= $1 ORDER BY changes_at LIMIT $2", " FOR UPDATE SKIP LOCKED"),
+    locked!("changes_at <= $1 ORDER BY changes_at LIMIT $2", " FOR NO KEY UPDATE SKIP LOCKED"),
 );
 const LOCK_AHEAD: Sql = Sql::split(
     locked!("evaluated_at > $1 ORDER BY evaluated_at DESC LIMIT $2", ""),
-    locked!("evaluated_at > $1 ORDER BY evaluated_at DESC LIMIT $2", " FOR UPDATE SKIP LOCKED"),
+    locked!("evaluated_at > $1 ORDER BY evaluated_at DESC LIMIT $2", " FOR NO KEY UPDATE SKIP LOCKED"),
 );
 const SET: Sql = Sql::split(
     "UPDATE members SET status = v.status, tier_id = v.tier_id, tier_amount = v.tier_amount, products = v.products,

@@ -118,7 +118,7 @@ const UNPAID: Sql = Sql::both(flags!(
     "JOIN invoices AS i ON i.organization_id = $1 AND i.id = s.latest_invoice_id",
     concat!(
         "i.status IN ('open', 'uncollectible') AND i.amount_remaining > 0 AND i.attempt_count > 0 AND ",
-        may_come_in!("AND coalesce(e.note, '') <> 'past_due'")
+        may_come_in!("AND NOT (coalesce(e.note, '') = 'past_due' AND e.ended_at IS NOT NULL)")
     )
 ));
 const FOREIGN: Sql = Sql::both(flags!(

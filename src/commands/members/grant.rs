@@ -1,10 +1,4 @@
-//! `memberd members grant`, `revoke-grant` and `import-grants`: access that nobody pays for here.
-
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader, stdin},
-};
+//! `memberd members grant` and `revoke-grant`: access that nobody pays for here.
 
 use memberd_jobs::{
     entitlements::{
@@ -13,12 +7,7 @@ use memberd_jobs::{
         store::GrantRow,
     },
     kernel::{Env, Timestamp},
-    members::{
-        normalize_email,
-        store::{Filter, get, list, resolve},
-    },
 };
-use serde::Deserialize;
 use serde_json::json;
 
 use super::named;
@@ -28,11 +17,7 @@ use crate::{
 };
 
 /// Who gives what is given here.
-const BY: &str = "cli";
-/// Grants of one transaction of an import.
-const BATCH_MAX: usize = 200;
-/// Wrong lines of an import that are shown; all are counted.
-const WRONG_SHOWN_MAX: usize = 20;
+pub(super) const BY: &str = "cli";
 
 /// What `members grant` takes.
 #[derive(Debug, clap::Args)]
@@ -70,20 +55,12 @@ pub(super) struct RevokeArgs {
     grant: String,
 }
 
-/// What `members import-grants` takes.
-#[derive(Debug, clap::Args)]
-pub(super) struct ImportArgs {
-    /// One JSON object a line: member (id, `ext:…` or address), product, `external_reference`, and if wanted
-    /// kind, until, note; `-` reads standard input
-    file: String,
-}
-
 fn moment(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text)
         .ok_or_else(|| "not an RFC 3339 time such as 2026-01-15T10:30:00Z".to_owned())
 }
 
-fn kind(word: &str) -> Result<Source, String> {
+pub(super) fn kind(word: &str) -> Result<Source, String> {
     let found = Source::GRANTS
         .into_iter()
         .find(|source| source.as_str() == word);
@@ -155,7 +132,7 @@ fn tell(global: &Global, word: &str, row: &GrantRow) -> Outcome {
 }
 
 /// Texts are bounded as in the API.
-fn check_texts(new: &NewGrant) -> Result<(), String> {
+pub(super) fn check_texts(new: &NewGrant) -> Result<(), String> {
     let fits = |text: &Option<String>, max: usize| {
         text.as_ref()
             .is_none_or(|text| (1..=max).contains(&text.chars().count()) && !text.contains('\0'))
@@ -171,161 +148,4 @@ fn check_texts(new: &NewGrant) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-/// One line of an import.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    member: String,
-    product: String,
-    external_reference: String,
-    kind: Option<String>,
-    until: Option<Timestamp>,
-    starts_at: Option<Timestamp>,
-    note: Option<String>,
-}
-
-/// What came of an import.
-#[derive(Debug, Default)]
-struct Imported {
-    given: u64,
-    known: u64,
-    wrong: Vec<(usize, String)>,
-}
-
-/// Gives many grants, a batch in a transaction. Lines that are wrong are told and left out.
-///
-/// # Errors
-/// A file that cannot be read, wrong lines, or a database that fails.
-pub(super) async fn import(
-    env: &Env,
-    global: &Global,
-    organization: &str,
-    args: &ImportArgs,
-) -> Outcome {
-    let reader: Box<dyn BufRead> = if args.file == "-" {
-        Box::new(BufReader::new(stdin()))
-    } else {
-        let file = File::open(&args.file);
-        let failed = |error| Failure::new(Failure::USAGE, format!("{}: {error}", args.file));
-        Box::new(BufReader::new(file.map_err(failed)?))
-    };
-    let mut done = Imported::default();
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    for (at, line) in reader.lines().enumerate() {
-        let line = line.map_err(|error| Failure::new(Failure::FAILED, error.to_string()))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        match read(&line) {
-            Ok(line) => batch.push((at + 1, line)),
-            Err(why) => done.wrong.push((at + 1, why)),
-        }
-        if batch.len() == BATCH_MAX {
-            give(env, organization, std::mem::take(&mut batch), &mut done).await?;
-        }
-    }
-    give(env, organization, batch, &mut done).await?;
-    done.wrong.sort_by_key(|(at, _)| *at);
-    report(global, &done)
-}
-
-fn read(line: &str) -> Result<(String, NewGrant), String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| format!("not a grant: {error}"))?;
-    let new = NewGrant {
-        product_id: line.product,
-        source: line
-            .kind
-            .as_deref()
-            .map_or(Ok(Source::Complimentary), kind)?,
-        external_reference: Some(line.external_reference),
-        subscription_id: None,
-        from_member_id: None,
-        note: line.note,
-        starts_at: line.starts_at,
-        ends_at: line.until,
-    };
-    check_texts(&new)?;
-    Ok((line.member, new))
-}
-
-/// Members are locked in the order of their ids, so that nobody waits in a circle.
-async fn give(
-    env: &Env,
-    organization: &str,
-    batch: Vec<(usize, (String, NewGrant))>,
-    done: &mut Imported,
-) -> Result<(), Failure> {
-    let mut by_member: BTreeMap<String, Vec<(usize, NewGrant)>> = BTreeMap::new();
-    for (at, (word, new)) in batch {
-        match member(env, organization, &word).await? {
-            Some(id) => by_member.entry(id).or_default().push((at, new)),
-            None => done
-                .wrong
-                .push((at, format!("there is no member `{word}`"))),
-        }
-    }
-    let mut tx = env.db.begin().await?;
-    for (member, news) in by_member {
-        for (at, new) in news {
-            match grants::grant(&mut tx, env, organization, &member, BY, &new).await? {
-                Ok(Granted::New(_)) => done.given += 1,
-                Ok(Granted::Known(_)) => done.known += 1,
-                Err(why) => done.wrong.push((at, why.to_string())),
-            }
-        }
-    }
-    tx.commit().await?;
-    Ok(())
-}
-
-/// The id behind an id, an `ext:…` or an address.
-async fn member(env: &Env, organization: &str, word: &str) -> Result<Option<String>, Failure> {
-    if word.starts_with("ext:") || !word.contains('@') {
-        let Some(id) = resolve(&env.db, organization, word).await? else {
-            return Ok(None);
-        };
-        return Ok(get(&env.db, organization, &id)
-            .await?
-            .map(|member| member.id));
-    }
-    let Some(email) = normalize_email(word) else {
-        return Ok(None);
-    };
-    let filter = Filter {
-        email: Some(&email),
-        ..Filter::default()
-    };
-    let found = list(&env.db, organization, &filter, None, 1).await?;
-    Ok(found.into_iter().next().map(|member| member.id))
-}
-
-fn report(global: &Global, done: &Imported) -> Outcome {
-    let Imported {
-        given,
-        known,
-        wrong,
-    } = done;
-    let json = json!({ "given": given, "known": known,
-                       "wrong": wrong.iter().map(|(at, why)| json!({ "line": at, "why": why })).collect::<Vec<_>>() });
-    output::one(
-        global,
-        &format!(
-            "{given} given, {known} were given before, {} wrong",
-            wrong.len()
-        ),
-        &json,
-    )?;
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let shown = wrong
-        .iter()
-        .take(WRONG_SHOWN_MAX)
-        .map(|(at, why)| format!("line {at}: {why}"));
-    Err(Failure::new(
-        Failure::FAILED,
-        shown.collect::<Vec<_>>().join("\n"),
-    ))
 }

@@ -131,10 +131,13 @@ fn refuse(why: &NotGranted, member: &str) -> Problem {
             return Problem::new(Code::MemberNotFound, format!("there is no member {member}"));
         }
         NotGranted::NoProduct(_) => (Code::InvalidTier, "#/product_id"),
-        NotGranted::EndsBeforeItBegins => (Code::InvalidRequest, "#/until"),
+        NotGranted::EndsBeforeItBegins { .. } => (Code::InvalidRequest, "#/until"),
         NotGranted::ReferenceTaken(_) => (Code::IdempotencyKeyReused, "#/external_reference"),
-        NotGranted::NoGiver => (Code::InvalidRequest, "#/from_member_id"),
+        NotGranted::NotAGift(_) | NotGranted::NoGiver(_) => {
+            (Code::InvalidRequest, "#/from_member_id")
+        }
         NotGranted::SubscriptionMissing
+        | NotGranted::NotAnExtension(_)
         | NotGranted::NotHerSubscription(_)
         | NotGranted::NotOver(_) => (Code::InvalidRequest, "#/subscription_id"),
     };
