@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    FetchObject, columns, link,
+    FetchObject, columns, find_customers, link,
     model::{self, Customer},
     refer,
     store::{
@@ -64,6 +64,15 @@ pub(super) struct Write<'a> {
     pub(super) afresh: bool,
 }
 
+/// What to do about customers whose subscriptions come before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// Send for them.
+    Fetch,
+    /// Note them: a walk most likely brings them.
+    Await,
+}
+
 /// Writes objects, each at most once, and what follows from them. Answers type and id of those that were not here when
 /// the caller looked, but of which another transaction has told something meanwhile: nothing was written for them.
 pub(super) async fn write(
@@ -71,6 +80,7 @@ pub(super) async fn write(
     env: &Env,
     organization: &str,
     writes: &[Write<'_>],
+    unknown: Unknown,
 ) -> Result<BTreeSet<(String, String)>> {
     let stripe = stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
@@ -89,7 +99,8 @@ pub(super) async fn write(
         !lost.is_empty() && lost.contains(&(truth.kind.as_str().to_owned(), truth.id.to_owned()))
     };
     let written: Vec<_> = writes.iter().filter(|write| !is_lost(&write.truth)).collect();
-    project(tx, env, organization, &written).await?;
+    let touched = rows(tx, env, organization, &written).await?;
+    follow(tx, env, organization, &touched, unknown).await?;
     Ok(lost)
 }
 
@@ -104,12 +115,6 @@ struct Touched {
     methods: BTreeSet<String>,
 }
 
-/// Writes the columns of all objects, then links and derives for all of them together.
-async fn project(tx: &mut Tx, env: &Env, organization: &str, writes: &[&Write<'_>]) -> Result<()> {
-    let touched = rows(tx, env, organization, writes).await?;
-    follow(tx, env, organization, &touched).await
-}
-
 /// Writes the columns of objects as if they had changed, and each customer with its member. Nothing is derived.
 pub(super) async fn rewrite(
     tx: &mut Tx,
@@ -120,6 +125,17 @@ pub(super) async fn rewrite(
     let touched = rows(tx, env, organization, &writes.iter().collect::<Vec<_>>()).await?;
     link::link(tx, env, organization, &touched.customers, &BTreeSet::new()).await?;
     refer::payment_methods(tx, env, organization, &touched.methods).await
+}
+
+/// Derives what the members behind customers may see, and sends for customers who are not here.
+pub(super) async fn derive_payers(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    payers: BTreeSet<String>,
+) -> Result<()> {
+    let touched = Touched { payers, ..Touched::default() };
+    follow(tx, env, organization, &touched, Unknown::Fetch).await
 }
 
 /// Derives what members may see.
@@ -234,12 +250,22 @@ async fn bury(
     Ok(())
 }
 
-/// Links customers to members and derives what those may see. What is referred to and not here yet is sent for.
-async fn follow(tx: &mut Tx, env: &Env, organization: &str, touched: &Touched) -> Result<()> {
+/// Links customers to members and derives what those may see. What is referred to and not here yet is sent for
+/// or, where a walk most likely brings it, noted.
+async fn follow(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    touched: &Touched,
+    unknown: Unknown,
+) -> Result<()> {
     if !touched.customers.is_empty() || !touched.payers.is_empty() {
         let links = link::link(tx, env, organization, &touched.customers, &touched.payers).await?;
         derive(tx, env, organization, &links).await?;
-        send_for(tx, env, organization, &links.unknown).await?;
+        match unknown {
+            Unknown::Fetch => send_for(tx, env, organization, &links.unknown).await?,
+            Unknown::Await => find_customers::await_them(tx, organization, &links.unknown).await?,
+        }
     }
     refer::payment_methods(tx, env, organization, &touched.methods).await
 }

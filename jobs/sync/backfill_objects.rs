@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::walk::{Purpose, walk};
+use super::walk::{Purpose, begin, walk};
 use crate::kernel::{
     Context, Job, JobResult, OrFail, Report, Unique, outbox, outbox::NewJob, ports::ObjectType,
     queue::Queue,
@@ -44,6 +44,8 @@ impl Job for BackfillObjects {
 /// One job a type, so that they run side by side and each resumes by itself.
 async fn each_type(cx: &Context) -> JobResult {
     let mut tx = cx.env.db.begin().await?;
+    // From now on the customers are on their way, also for a walk that ends before theirs begins.
+    begin(&mut tx, &cx.env, cx.organization(), ObjectType::Customer).await?;
     for kind in ObjectType::ALL {
         let job = BackfillObjects { object_type: Some(kind.as_str().to_owned()) };
         outbox::enqueue(&mut tx, &cx.env, NewJob::of(cx.organization(), &job)?).await?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     FetchObject,
-    apply::{self, Write, is_buried},
+    apply::{self, Unknown, Write, is_buried},
     model,
     order::{Change, Held, Snapshot, Verdict, compare},
     store::{
@@ -202,7 +202,7 @@ pub(super) async fn apply(env: &Env, organization: &str, batch: &Batch) -> Resul
         .map(|(key, entries)| decide(key, entries, held.get(key), env.now()))
         .collect();
     let writes: Vec<Write<'_>> = decided.iter().filter_map(Decided::write).collect();
-    let lost = apply::write(&mut tx, env, organization, &writes).await?;
+    let lost = apply::write(&mut tx, env, organization, &writes, Unknown::Fetch).await?;
     let mut done = Done { written: count(writes.len() - lost.len()), ..Done::default() };
     // Those of which another told something meanwhile stay unread, to be compared with that.
     let found = |one: &&Decided<'_>| !lost.contains(&(one.key.0.as_str().to_owned(), one.key.1.clone()));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    apply::{self, Write, is_buried, tombstone},
+    apply::{self, Unknown, Write, is_buried, tombstone},
     drift::{self, Found},
     model,
     order::Change,
@@ -181,7 +181,7 @@ impl FetchObject {
             return Ok(Some(false));
         }
         let write = Write { truth, value: &value, before: old.as_ref(), afresh: true };
-        if !apply::write(tx, env, organization, &[write]).await?.is_empty() {
+        if !apply::write(tx, env, organization, &[write], Unknown::Fetch).await?.is_empty() {
             return Ok(None);
         }
         self.note(tx, env, organization, kind, (old.as_ref(), &value)).await?;

@@ -28,6 +28,7 @@ mod derive_members;
 mod diff;
 mod drift;
 mod fetch_object;
+mod find_customers;
 mod link;
 pub mod model;
 mod order;
@@ -53,6 +54,7 @@ pub use compare::{Difference, Drift};
 pub use derive_members::{DeriveMembers, derive_if_policy_changed};
 pub use diff::{Comparison, DiffError, diff};
 pub use fetch_object::FetchObject;
+pub use find_customers::FindCustomers;
 pub use poll_events::PollEvents;
 pub use prune_event_bodies::PruneEventBodies;
 pub use receive::{Arrived, ReceiveError, Received, Source, receive, replay, store as store_events};
@@ -69,6 +71,7 @@ pub const FAMILY: Family = Family {
     jobs: &[
         JobDef::of::<ApplyEvents>(),
         JobDef::of::<FetchObject>(),
+        JobDef::of::<FindCustomers>(),
         JobDef::of::<PollEvents>(),
         JobDef::of::<BackfillObjects>(),
         JobDef::of::<ReconcileObjects>(),

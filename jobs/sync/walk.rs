@@ -13,8 +13,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    apply::{self, Write},
+    apply::{self, Unknown, Write},
     drift::{self, Found},
+    find_customers,
     model::kept_text,
     park::trouble,
     refer,
@@ -103,17 +104,26 @@ pub(super) async fn walk(
             Ok(page) => page,
             Err(error) => return Err(start_over(env, organization, at, &place, error).await?),
         };
-        let cursor = at.unwrap_or_else(|| Cursor {
-            stream: stream.clone(),
-            cursor: None,
-            state: "running".to_owned(),
-            objects: 0,
-            started_at: asked,
-            updated_at: asked,
-        });
+        let cursor = at.unwrap_or_else(|| Cursor::at_start(stream.clone(), asked));
         at = Some(step(cx, kind, purpose, cursor, &page).await?);
     }
     Ok(Report::none().with("objects", at.map_or(0, |cursor| cursor.objects)))
+}
+
+/// Notes that the first fill of a type is under way, unless it is known to be.
+pub(super) async fn begin(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    kind: ObjectType,
+) -> db::Result<()> {
+    let stream = Purpose::Backfill.stream(kind);
+    let before = cursors::get_in(tx, organization, &stream).await?;
+    let cursor = match before.filter(|cursor| Purpose::Backfill.owns(cursor)) {
+        Some(cursor) => Cursor { updated_at: env.now(), ..cursor },
+        None => Cursor::at_start(stream, env.now()),
+    };
+    cursors::put(tx, organization, &cursor).await
 }
 
 /// Applies one page and moves the place behind it, in one transaction.
@@ -143,6 +153,7 @@ async fn step(
         "done".clone_into(&mut cursor.state);
         fetch_unseen(&mut tx, env, organization, (kind, purpose), &cursor).await?;
         runs::forget_seen(&mut tx, organization, &cursor.stream).await?;
+        find_customers::enqueue(&mut tx, env, organization).await?;
     }
     if let Some(run) = purpose.run() {
         runs::count(&mut tx, &run.id, met, 0).await?;
@@ -246,7 +257,7 @@ async fn apply_page(
         };
         writes.push(Write { truth, value, before: before.map(|(_, value)| value), afresh: false });
     }
-    apply::write(tx, env, organization, &writes).await?;
+    apply::write(tx, env, organization, &writes, Unknown::Await).await?;
     let run = purpose.run().map(|run| run.id.as_str());
     refer::send_for(tx, env, organization, kind, buried, run).await?;
     let Some(run) = run else { return Ok(()) };

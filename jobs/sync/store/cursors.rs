@@ -26,6 +26,14 @@ pub struct Cursor {
     pub updated_at: Timestamp,
 }
 
+impl Cursor {
+    /// That of a walk that begins now.
+    pub fn at_start(stream: String, now: Timestamp) -> Self {
+        let state = "running".to_owned();
+        Self { stream, cursor: None, state, objects: 0, started_at: now, updated_at: now }
+    }
+}
+
 const GET: Sql = Sql::both(
     "SELECT stream, cursor, state, objects, started_at, updated_at FROM sync_cursors
      WHERE organization_id = $1 AND stream = $2",

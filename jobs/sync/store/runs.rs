@@ -1,5 +1,7 @@
 //! The tables `sync_runs`, `sync_drift` and `sync_seen`: what reconciliations found.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::super::compare::Difference;
@@ -85,6 +87,13 @@ const DRIFT: Sql = Sql::both(
 const SEE: Sql = Sql::both(
     "INSERT INTO sync_seen (organization_id, stream, object_id) VALUES ($1, $2, $3)
      ON CONFLICT (organization_id, stream, object_id) DO NOTHING",
+);
+const ANY_SEEN: Sql =
+    Sql::both("SELECT object_id FROM sync_seen WHERE organization_id = $1 AND stream = $2 LIMIT 1");
+const TAKE_SEEN: Sql = Sql::both(
+    "DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2 AND object_id IN (
+        SELECT object_id FROM sync_seen WHERE organization_id = $1 AND stream = $2 ORDER BY object_id LIMIT $3)
+     RETURNING object_id",
 );
 const CLEAR: Sql = Sql::both("DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2");
 
@@ -179,6 +188,23 @@ pub async fn see(tx: &mut Tx, organization: &str, stream: &str, ids: &[&str]) ->
     let rows: Vec<_> = ids.iter().map(|id| args![organization, stream, *id].to_vec()).collect();
     tx.insert(SEE, &rows).await?;
     Ok(())
+}
+
+/// Whether anything is noted as met.
+pub async fn any_seen(tx: &mut Tx, organization: &str, stream: &str) -> Result<bool> {
+    let row: Option<(String,)> = tx.optional(ANY_SEEN, args![organization, stream]).await?;
+    Ok(row.is_some())
+}
+
+/// Takes some of what is noted as met.
+pub async fn take_seen(
+    tx: &mut Tx,
+    organization: &str,
+    stream: &str,
+    limit: i64,
+) -> Result<BTreeSet<String>> {
+    let rows: Vec<(String,)> = tx.all(TAKE_SEEN, args![organization, stream, limit]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
 /// Forgets which objects a walk has met.

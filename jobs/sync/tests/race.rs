@@ -15,7 +15,7 @@ use crate::{
     },
     members,
     sync::{
-        FetchObject, apply::{self, Write}, batch::{self, Batch}, receive as receive_event,
+        FetchObject, FindCustomers, apply::{self, Unknown, Write}, batch::{self, Batch}, receive as receive_event,
         store::{events, objects::Truth},
     },
     testing::{FakeStripe, TestDb},
@@ -75,7 +75,7 @@ fn named(name: &str) -> Value {
 }
 
 /// Writes objects that were not here, as a walk does.
-async fn write(tx: &mut Tx, env: &Env, objects: &[&Value]) {
+async fn write(tx: &mut Tx, env: &Env, objects: &[&Value], unknown: Unknown) {
     let read = |value: &&Value| {
         let kind = ObjectType::parse(value["object"].as_str().unwrap()).unwrap();
         (kind, value["id"].as_str().unwrap().to_owned(), value.to_string())
@@ -86,7 +86,7 @@ async fn write(tx: &mut Tx, env: &Env, objects: &[&Value]) {
         let truth = Truth { kind: *kind, id, raw, as_of: env.now(), until: env.now(), deleted: false, api_version: None };
         writes.push(Write { truth, value, before: None, afresh: false });
     }
-    assert!(apply::write(tx, env, "default", &writes).await.unwrap().is_empty());
+    assert!(apply::write(tx, env, "default", &writes, unknown).await.unwrap().is_empty());
 }
 
 fn fetch(id: &str) -> NewJob {
@@ -103,12 +103,29 @@ async fn a_customer_and_her_subscription_that_are_written_at_once_find_each_othe
         db.stripe.put(object);
     }
     let (mut one, mut other) = (db.db.begin().await.unwrap(), db.db.begin().await.unwrap());
-    write(&mut one, &db, &[&jane]).await;
-    write(&mut other, &db, &[&sub]).await;
+    write(&mut one, &db, &[&jane], Unknown::Fetch).await;
+    write(&mut other, &db, &[&sub], Unknown::Fetch).await;
     one.commit().await.unwrap();
     other.commit().await.unwrap();
     db.drain(&registry()).await;
     assert_eq!(db.count("members WHERE status = 'active'").await, 1);
+}
+
+/// The same where a walk brings both: neither sees the other, and nobody asks Stripe.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_whom_a_walk_brings_at_the_same_time_is_found_without_asking() {
+    let db = TestDb::postgres().await;
+    let (jane, sub) = (customer("cus_1"), subscription("sub_1", "cus_1", "prod_a", "active"));
+    let (mut one, mut other) = (db.db.begin().await.unwrap(), db.db.begin().await.unwrap());
+    write(&mut one, &db, &[&jane], Unknown::Await).await;
+    write(&mut other, &db, &[&sub], Unknown::Await).await;
+    one.commit().await.unwrap();
+    other.commit().await.unwrap();
+    assert_eq!(db.count("members WHERE status = 'active'").await, 0);
+    db.enqueue(NewJob::of("default", &FindCustomers {}).unwrap()).await;
+    db.drain(&registry()).await;
+    assert_eq!(db.count("members WHERE status = 'active'").await, 1);
+    assert_eq!(db.stripe.calls(), []);
 }
 
 /// Whichever of the two comes first waits for nobody; the other sees what it has left.
@@ -124,11 +141,11 @@ async fn a_late_subscription_and_its_open_invoice_that_are_written_at_once_find_
         late["items"]["data"][0]["current_period_start"] = json!(1_762_600_000);
         open["amount_remaining"] = json!(999);
         let mut tx = db.db.begin().await.unwrap();
-        write(&mut tx, &db, &[&customer(&id)]).await;
+        write(&mut tx, &db, &[&customer(&id)], Unknown::Fetch).await;
         tx.commit().await.unwrap();
         let told = async |object: Value| {
             let mut tx = db.db.begin().await.unwrap();
-            write(&mut tx, &db, &[&object]).await;
+            write(&mut tx, &db, &[&object], Unknown::Fetch).await;
             tx.commit().await.unwrap();
         };
         tokio::join!(told(late), told(open));
@@ -154,7 +171,7 @@ async fn who_waits_for_a_member_holds_no_job_that_her_holder_wants() {
     let waiting = async {
         let mut tx = db.db.begin().await.unwrap();
         let of = |customer: &str| subscription(&format!("sub_of_{customer}"), customer, "prod_a", "active");
-        write(&mut tx, &db, &[&of("cus_1"), &of("cus_2")]).await;
+        write(&mut tx, &db, &[&of("cus_1"), &of("cus_2")], Unknown::Fetch).await;
         tx.commit().await.unwrap();
     };
     let holding = async {

@@ -14,7 +14,7 @@ use crate::{
         BackfillObjects, PollEvents, ReconcileObjects, diff, other_account,
         store::cursors::{self, Cursor},
     },
-    testing::TestDb,
+    testing::{Call, TestDb},
 };
 
 async fn enqueue<J: Job>(db: &TestDb, job: &J) {
@@ -100,6 +100,62 @@ both! {
         assert_eq!(members(&db).await.len(), 25);
         assert_eq!(db.count("members WHERE status = 'active'").await, 25);
         assert_eq!(db.count("sync_cursors WHERE state = 'done'").await, 14);
+    }
+
+    async fn a_backfill_asks_for_no_customer_whom_its_lists_bring(db: TestDb) {
+        fill(&db, 25);
+        db.stripe.set_page(10);
+        // Gone at Stripe, or in no list: only asking tells.
+        db.stripe.put(&subscription("sub_gone", "cus_gone", "prod_a", "active"));
+        let asked = |db: &TestDb| -> Vec<_> {
+            let calls = db.stripe.calls().into_iter();
+            calls.filter(|call| matches!(call, Call::Retrieve(_, ObjectType::Customer, _))).collect()
+        };
+        // The subscriptions are walked to their end before the first customer comes.
+        let mut tx = db.db.begin().await.unwrap();
+        let customers = Cursor::at_start("backfill:customer".to_owned(), db.now());
+        cursors::put(&mut tx, "default", &customers).await.unwrap();
+        tx.commit().await.unwrap();
+        for word in ["product", "subscription"] {
+            enqueue(&db, &BackfillObjects { object_type: Some(word.to_owned()) }).await;
+        }
+        db.drain(&registry()).await;
+        assert_eq!((asked(&db), db.count("subscriptions").await), (vec![], 26));
+        enqueue(&db, &BackfillObjects { object_type: Some("customer".to_owned()) }).await;
+        db.drain(&registry()).await;
+        let gone = Call::Retrieve("default".to_owned(), ObjectType::Customer, "cus_gone".to_owned());
+        assert_eq!(asked(&db), [gone]);
+        assert_eq!(db.count("members WHERE status = 'active'").await, 25);
+        assert_eq!(db.count("sync_seen").await, 0);
+        assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+    }
+
+    async fn a_backfill_asks_for_its_pages_and_nothing_else(db: TestDb) {
+        fill(&db, 25);
+        db.stripe.set_page(10);
+        enqueue(&db, &BackfillObjects::default()).await;
+        db.drain(&registry()).await;
+        let (lists, objects): (Vec<_>, Vec<_>) =
+            db.stripe.calls().into_iter().partition(|call| matches!(call, Call::List(..)));
+        // Three pages of customers, three of subscriptions, and the first of each of the eleven other lists.
+        assert_eq!(lists.len(), 17, "{lists:?}");
+        // The account is in no list.
+        let account = Call::Retrieve("default".to_owned(), ObjectType::Account, "acct_test".to_owned());
+        assert_eq!(objects, [account]);
+    }
+
+    async fn customers_whose_walk_has_stalled_are_sent_for(db: TestDb) {
+        fill(&db, 1);
+        let mut tx = db.db.begin().await.unwrap();
+        let customers = Cursor::at_start("backfill:customer".to_owned(), db.now());
+        cursors::put(&mut tx, "default", &customers).await.unwrap();
+        tx.commit().await.unwrap();
+        enqueue(&db, &BackfillObjects { object_type: Some("subscription".to_owned()) }).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("customers").await, 0);
+        db.advance(Duration::from_mins(11));
+        db.drain(&registry()).await;
+        assert_eq!(db.count("members WHERE status = 'active'").await, 1);
     }
 
     async fn prices_that_are_no_longer_sold_are_mirrored_too(db: TestDb) {
