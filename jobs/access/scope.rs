@@ -122,6 +122,26 @@ impl Scope {
         }
     }
 
+    /// Whether it moves money or access, deletes for good, mails many, or makes keys. Source: seed 002, lines 9 to 16.
+    pub const fn is_high_trust(self) -> bool {
+        matches!(
+            self,
+            Self::MembersErase
+                | Self::AccessGrant
+                | Self::SubscriptionsWrite
+                | Self::PayoutsWrite
+                | Self::PayoutsApprove
+                | Self::TipsWrite
+                | Self::CampaignsSend
+                | Self::KeysWrite
+        )
+    }
+
+    /// Whether it only shows.
+    pub fn reads(self) -> bool {
+        self.as_str().ends_with(":read")
+    }
+
     /// Reads a word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == word)
@@ -175,6 +195,19 @@ impl Scopes {
         self.0.difference(&other.0).next().copied()
     }
 
+    /// What speaks against giving all of them to one key: a leak of a key that publishes every day should not move money.
+    pub fn warning(&self) -> Option<String> {
+        let changes: Vec<_> = self.iter().filter(|scope| !scope.reads()).collect();
+        let high: Vec<_> = changes.iter().filter(|scope| scope.is_high_trust()).map(|scope| scope.as_str()).collect();
+        let mixed = changes.len() > 1 && !high.is_empty();
+        mixed.then(|| {
+            format!(
+                "it has {}, which should stand alone: give each such scope to a key of its own, apart from what runs every day",
+                high.join(", ")
+            )
+        })
+    }
+
     /// The scopes, in the order of the documentation.
     pub fn iter(&self) -> impl Iterator<Item = Scope> {
         self.0.iter().copied()
@@ -224,6 +257,16 @@ mod tests {
         );
         let stored = Scopes::stored("jobs:read moon:write");
         assert_eq!(stored, Scopes::from_iter([Scope::JobsRead]));
+    }
+
+    #[test]
+    fn high_trust_scopes_that_do_not_stand_alone_are_warned_of() {
+        let warning = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>().warning();
+        assert_eq!(warning(&[Scope::AccessGrant, Scope::MembersRead]), None);
+        assert_eq!(warning(&[Scope::MembersWrite, Scope::EventsWrite]), None);
+        let mixed = warning(&[Scope::AccessGrant, Scope::SubscriptionsWrite, Scope::MembersWrite]).unwrap();
+        assert!(mixed.starts_with("it has access:grant, subscriptions:write, which"), "{mixed}");
+        assert!(warning(&[Scope::AccessGrant, Scope::CampaignsWrite]).is_some());
     }
 
     #[test]

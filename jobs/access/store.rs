@@ -1,5 +1,7 @@
 //! The SQL of organizations and keys.
 
+use std::time::Duration;
+
 use super::{Scopes, model::Key};
 use crate::{
     args,
@@ -35,6 +37,15 @@ pub struct KeyRow {
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// Whether it may call as often as it likes.
+    pub unlimited: bool,
+}
+
+impl KeyRow {
+    /// Whether it works no more.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_some() || self.expires_at.is_some_and(|at| at <= now)
+    }
 }
 
 /// A key to make.
@@ -50,29 +61,46 @@ pub struct NewKey<'a> {
     pub expires_at: Option<Timestamp>,
     /// Whether its text says `live`.
     pub live: bool,
+    /// Whether it may call as often as it likes.
+    pub unlimited: bool,
 }
 
 const ENSURE_ORGANIZATION: Sql = Sql::both(
     "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
 );
 const CREATE: Sql = Sql::both(
-    "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, unlimited)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      ON CONFLICT (id) DO NOTHING
-     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at",
+     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
+        unlimited",
 );
 const LIST: Sql = Sql::both(
-    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at
+    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
+        unlimited
      FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3))
      ORDER BY created_at DESC, id DESC LIMIT $4",
 );
 const FIND: Sql = Sql::both(
-    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at
+    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
+        unlimited
      FROM api_keys WHERE id = $1",
 );
 const REVOKE: Sql = Sql::both(
     "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE organization_id = $1 AND id = $2
-     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at",
+     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
+        unlimited",
+);
+const LOCK: Sql = Sql::split(
+    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
+        unlimited
+     FROM api_keys WHERE organization_id = $1 AND id = $2",
+    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
+        unlimited
+     FROM api_keys WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+);
+const EXPIRE: Sql = Sql::both(
+    "UPDATE api_keys SET expires_at = $3 WHERE organization_id = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > $3)",
 );
 const TOUCH: Sql = Sql::both(
     "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
@@ -106,7 +134,8 @@ pub async fn create_key(tx: &mut Tx, env: &Env, new: &NewKey<'_>) -> Result<(Key
             key.last4(),
             new.scopes.to_string(),
             env.now(),
-            new.expires_at
+            new.expires_at,
+            new.unlimited
         ];
         if let Some(row) = tx.optional(CREATE, args).await? {
             return Ok((row, key));
@@ -115,6 +144,37 @@ pub async fn create_key(tx: &mut Tx, env: &Env, new: &NewKey<'_>) -> Result<(Key
     Err(Error::Conflict(
         "no free id for a key: the randomness repeats".to_owned(),
     ))
+}
+
+/// Puts a new key in the place of one, which works on until `overlap` from now, or until its own end if that is earlier.
+/// The new one has the same name, scopes, limits and end. `row` is what [`lock_key`] answered in this transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn rotate_key(
+    tx: &mut Tx,
+    env: &Env,
+    row: &KeyRow,
+    overlap: Duration,
+    live: bool,
+) -> Result<(KeyRow, Key)> {
+    let new = NewKey {
+        organization: &row.organization_id,
+        name: &row.name,
+        scopes: &Scopes::stored(&row.scopes),
+        expires_at: row.expires_at,
+        live,
+        unlimited: row.unlimited,
+    };
+    let made = create_key(tx, env, &new).await?;
+    let end = env.now().plus(overlap);
+    tx.execute(EXPIRE, args![&row.organization_id, &row.id, end]).await?;
+    Ok(made)
+}
+
+/// A key that nobody else changes before this transaction ends.
+pub async fn lock_key(tx: &mut Tx, organization: &str, id: &str) -> Result<Option<KeyRow>> {
+    tx.optional(LOCK, args![organization, id]).await
 }
 
 /// Keys of an organization, newest first, older than `after` (creation time and id of the last one seen).

@@ -18,7 +18,7 @@ async fn make(env: &Env, organization: &str, name: &str) -> Key {
         name,
         scopes: &scopes,
         expires_at: Some(Timestamp(9)),
-        live: false,
+        live: false, unlimited: false,
     };
     let mut tx = env.db.begin().await.unwrap();
     let (row, key) = create_key(&mut tx, env, &new).await.unwrap();
@@ -58,7 +58,7 @@ both! {
 
     async fn an_unknown_organization_gets_no_key(db: TestDb) {
         let scopes = Scopes::all();
-        let new = NewKey { organization: "nobody", name: "x", scopes: &scopes, expires_at: None, live: true };
+        let new = NewKey { organization: "nobody", name: "x", scopes: &scopes, expires_at: None, live: true, unlimited: false };
         let mut tx = db.db.begin().await.unwrap();
         assert!(create_key(&mut tx, &db, &new).await.is_err());
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -15,12 +16,14 @@ use memberd_jobs::{
     access::{self, Key, KeyRow, Scope, Scopes},
     kernel::{Timestamp, db},
 };
+use tokio::time::Instant;
 
 use super::{
     code::Code,
     error::Problem,
     limits::{KEY_CACHE_MAX, KEY_CACHE_TTL, KEY_TOUCH_INTERVAL},
     page::List,
+    rates::{self, Peer},
     state::ApiState,
 };
 
@@ -39,6 +42,8 @@ pub struct Caller {
     pub organization: String,
     /// What the caller may do.
     pub scopes: Scopes,
+    /// Whether it may call as often as it likes.
+    pub unlimited: bool,
 }
 
 impl Caller {
@@ -76,17 +81,37 @@ impl Gate {
         let Some(state) = request.extensions().get::<ApiState>().cloned() else {
             return Problem::internal(&"a gate without a state").into_response();
         };
-        match self.admit(&state, request.headers()).await {
-            Ok(caller) => {
+        let peer = request.extensions().get::<Peer>().copied();
+        let caller = match authenticate(&state, peer, request.headers()).await {
+            Ok(caller) => caller,
+            Err(refused) => return refused.into_response(),
+        };
+        let standing = if caller.unlimited {
+            None
+        } else {
+            let reads = rates::reads(request.method());
+            let now = Instant::now();
+            state
+                .rates
+                .admit(state.limits.rates, &caller.key_id, reads, now)
+        };
+        let mut response = match (&standing, self.admit(&caller)) {
+            (Some(Err(standing)), _) => standing.problem().into_response(),
+            (_, Err(refused)) => refused.into_response(),
+            (_, Ok(())) => {
                 request.extensions_mut().insert(caller);
                 next.run(request).await
             }
-            Err(problem) => problem.into_response(),
+        };
+        match standing {
+            Some(Ok(standing)) => standing.write(response.headers_mut(), false),
+            Some(Err(standing)) => standing.write(response.headers_mut(), true),
+            None => {}
         }
+        response
     }
 
-    async fn admit(self, state: &ApiState, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let caller = authenticate(state, headers).await?;
+    fn admit(self, caller: &Caller) -> Result<(), Problem> {
         if let Some(scope) = self.scope().filter(|scope| !caller.scopes.has(*scope)) {
             return Err(Problem::new(
                 Code::InsufficientScope,
@@ -101,7 +126,7 @@ impl Gate {
                 ),
             ));
         }
-        Ok(caller)
+        Ok(())
     }
 }
 
@@ -114,8 +139,56 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let key = bearer(headers)?;
+/// An address from which too many keys came that do not work may only use
+/// those that have worked lately, and nobody looks at others: so a flood costs no database, and behind a proxy whose
+/// word is not believed it locks nobody out.
+async fn authenticate(
+    state: &ApiState,
+    peer: Option<Peer>,
+    headers: &HeaderMap,
+) -> Result<Caller, Refused> {
+    let origin = peer.map(|Peer(peer)| state.proxies.origin(peer, headers));
+    let key = bearer(headers);
+    let is_known = key
+        .as_ref()
+        .is_ok_and(|key| state.keys.has_worked(&key.id()));
+    if let Some(origin) = origin.filter(|_| !is_known) {
+        let wait = state
+            .strangers
+            .wait(origin, state.limits.unauthorized, Instant::now());
+        if !wait.is_zero() {
+            return Err(Refused::TooMany(wait));
+        }
+    }
+    let checked = match key {
+        Ok(key) => check(state, &key).await,
+        Err(problem) => Err(problem),
+    };
+    checked.map_err(|problem| {
+        if let (Code::Unauthorized, Some(origin)) = (problem.code, origin) {
+            state.strangers.note(origin, Instant::now());
+        }
+        Refused::Problem(problem)
+    })
+}
+
+/// Why nobody is let in.
+enum Refused {
+    Problem(Problem),
+    /// Too many keys from there did not work; when to come back.
+    TooMany(Duration),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::TooMany(wait) => rates::too_many_strangers(wait),
+        }
+    }
+}
+
+async fn check(state: &ApiState, key: &Key) -> Result<Caller, Problem> {
     let now = state.env.now();
     let row = state.keys.find(&state.env.db, &key.id(), now).await?;
     let hash = row.as_ref().map_or(NO_HASH, |row| &row.secret_hash);
@@ -136,6 +209,7 @@ async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Caller, P
         scopes: Scopes::stored(&row.scopes),
         key_id: row.id,
         organization: row.organization_id,
+        unlimited: row.unlimited,
     })
 }
 
@@ -221,6 +295,11 @@ impl KeyCache {
     /// Forgets a key, so that its revocation works at once in this process.
     pub fn forget(&self, id: &str) {
         self.lock().rows.remove(id);
+    }
+
+    /// Whether the key has worked in this process, as far as it remembers.
+    fn has_worked(&self, id: &str) -> bool {
+        self.lock().touched.contains_key(id)
     }
 
     fn should_touch(&self, row: &KeyRow, now: Timestamp) -> bool {

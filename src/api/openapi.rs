@@ -164,6 +164,7 @@ fn describe(operation: &mut Operation, gate: Option<Gate>, codes: &[Code]) {
     }
     if let Some(gate) = gate {
         add(401, Code::Unauthorized);
+        add(429, Code::RateLimited);
         if gate.scope().is_some() {
             add(403, Code::InsufficientScope);
         }

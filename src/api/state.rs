@@ -11,6 +11,7 @@ use super::{
     auth::KeyCache,
     limits::{BODY_BYTES_DEFAULT, REQUEST_TIMEOUT_DEFAULT},
     open::readyz::Checked,
+    rates::{Proxies, RateLimits, Rates, Strangers},
 };
 use crate::runtime::health::Readiness;
 
@@ -35,6 +36,12 @@ pub struct ApiState {
     pub tasks: TaskTracker,
     /// Keys seen in the last second.
     pub keys: Arc<KeyCache>,
+    /// What each key has asked for in the last minute.
+    pub(super) rates: Arc<RateLimits>,
+    /// From where keys came that do not work.
+    pub(super) strangers: Arc<Strangers>,
+    /// The proxies whose word about an address is believed.
+    pub proxies: Arc<Proxies>,
 }
 
 impl ApiState {
@@ -50,6 +57,9 @@ impl ApiState {
             limits: HttpLimits::default(),
             tasks: TaskTracker::new(),
             keys: Arc::default(),
+            rates: Arc::default(),
+            strangers: Arc::default(),
+            proxies: Arc::default(),
         }
     }
 }
@@ -71,6 +81,10 @@ pub struct HttpLimits {
     pub body_bytes: usize,
     /// Time a request may take.
     pub request_timeout: Duration,
+    /// Requests of one key within any minute.
+    pub rates: Rates,
+    /// Requests from one address with keys that do not work, within any minute.
+    pub unauthorized: u32,
 }
 
 impl Default for HttpLimits {
@@ -78,6 +92,8 @@ impl Default for HttpLimits {
         Self {
             body_bytes: BODY_BYTES_DEFAULT,
             request_timeout: REQUEST_TIMEOUT_DEFAULT,
+            rates: Rates::default(),
+            unauthorized: u32::MAX,
         }
     }
 }

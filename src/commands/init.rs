@@ -64,14 +64,13 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let env = wiring::env_or_new(&loaded.config).await?;
         wiring::prepare(&env, Migrate::Auto).await?;
         write(file, &args.database)?;
-        let (row, key) = keys::make(
-            &env,
-            DEFAULT_ORGANIZATION,
-            "first key",
-            &Scopes::all(),
-            None,
-        )
-        .await?;
+        let first = keys::Wish {
+            organization: DEFAULT_ORGANIZATION,
+            name: "first key",
+            expires_in: None,
+            unlimited: true,
+        };
+        let (row, key) = keys::make(&env, &first, &Scopes::all()).await?;
         let json = json!({ "created": true, "file": file, "id": row.id, "key": key });
         output::one(&global, &summary(file, &key), &json)
     })

@@ -40,6 +40,17 @@ enum Action {
         /// When it stops working: a time such as 24h or 90d from now; never unless given
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         expires_in: Option<Duration>,
+        /// Let it call as often as it likes, past `[limits]`: for your own programs
+        #[arg(long)]
+        unlimited: bool,
+    },
+    /// Put a new key in the place of one, which works on for a while; prints the new one once
+    Rotate {
+        /// `key_…`, as `keys list` shows it
+        id: String,
+        /// How long the old one works on, so that its users can be given the new one
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "24h")]
+        overlap: Duration,
     },
     /// Show the keys, newest first; never their secrets
     List,
@@ -63,22 +74,40 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
                 name,
                 scopes,
                 expires_in,
-            } => create(&env, global, organization, name, scopes, *expires_in).await,
+                unlimited,
+            } => {
+                let wish = Wish {
+                    organization,
+                    name,
+                    expires_in: *expires_in,
+                    unlimited: *unlimited,
+                };
+                create(&env, global, &wish, scopes).await
+            }
+            Action::Rotate { id, overlap } => {
+                rotate(&env, global, organization, id, *overlap).await
+            }
             Action::List => list(&env, global, organization).await,
             Action::Revoke { id } => revoke(&env, global, organization, id).await,
         }
     })
 }
 
-async fn create(
-    env: &Env,
-    global: &Global,
-    organization: &str,
-    name: &str,
-    scopes: &str,
-    expires_in: Option<Duration>,
-) -> Outcome {
-    let name_chars = name.trim().chars().count();
+/// A key that somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Whose it will be.
+    pub organization: &'a str,
+    /// What it is for.
+    pub name: &'a str,
+    /// How long it works; for ever unless given.
+    pub expires_in: Option<Duration>,
+    /// Whether it may call as often as it likes.
+    pub unlimited: bool,
+}
+
+async fn create(env: &Env, global: &Global, wish: &Wish<'_>, scopes: &str) -> Outcome {
+    let name_chars = wish.name.trim().chars().count();
     if !(1..=NAME_CHARS_MAX).contains(&name_chars) {
         let text = format!(
             "the name must have 1 to {NAME_CHARS_MAX} characters: it tells people whose key it is"
@@ -91,14 +120,23 @@ async fn create(
             Scopes::parse(words).map_err(|error| Failure::new(Failure::USAGE, error.to_string()))?
         }
     };
-    let (row, text) = make(env, organization, name, &scopes, expires_in).await?;
-    let json = json!({ "id": row.id, "key": text, "organization": organization, "scopes": scope_list(&row), "expires_at": row.expires_at });
+    let (row, text) = make(env, wish, &scopes).await?;
+    show(global, &row, &text)
+}
+
+/// Shows a key with its secret, the one time.
+fn show(global: &Global, row: &KeyRow, text: &str) -> Outcome {
+    let warning = Scopes::stored(&row.scopes).warning();
+    let json = json!({ "id": row.id, "key": text, "organization": row.organization_id, "scopes": scope_list(row),
+                       "expires_at": row.expires_at, "unlimited": row.unlimited, "warning": warning });
     let until = row.expires_at.map(|at| format!(", until {at}"));
+    let warning = warning.map(|warning| format!("\n\nwarning: {warning}"));
     let sentence = format!(
-        "{text}\n\n{} with the scopes {}{}.\nIt is not shown again.",
+        "{text}\n\n{} with the scopes {}{}.\nIt is not shown again.{}",
         row.id,
         row.scopes,
-        until.unwrap_or_default()
+        until.unwrap_or_default(),
+        warning.unwrap_or_default()
     );
     output::one(global, &sentence, &json)
 }
@@ -109,11 +147,10 @@ async fn create(
 /// An organization that is not configured, or a database that fails.
 pub async fn make(
     env: &Env,
-    organization: &str,
-    name: &str,
+    wish: &Wish<'_>,
     scopes: &Scopes,
-    expires_in: Option<Duration>,
 ) -> Result<(KeyRow, String), Failure> {
+    let organization = wish.organization;
     let Some(known) = env.settings.organizations.get(organization) else {
         let ids: Vec<_> = env
             .settings
@@ -129,16 +166,44 @@ pub async fn make(
     };
     let new = NewKey {
         organization,
-        name,
+        name: wish.name,
         scopes,
-        expires_at: expires_in.map(|time| env.now().plus(time)),
+        expires_at: wish.expires_in.map(|time| env.now().plus(time)),
         live: known.livemode,
+        unlimited: wish.unlimited,
     };
     let mut tx = env.db.begin().await?;
     access::ensure_organization(&mut tx, organization, &known.name, env.now()).await?;
     let (row, key) = access::create_key(&mut tx, env, &new).await?;
     tx.commit().await?;
     Ok((row, key.reveal()))
+}
+
+async fn rotate(
+    env: &Env,
+    global: &Global,
+    organization: &str,
+    id: &str,
+    overlap: Duration,
+) -> Outcome {
+    let known = env.settings.organizations.get(organization);
+    let live = known.is_some_and(|known| known.livemode);
+    let mut tx = env.db.begin().await?;
+    let row = access::lock_key(&mut tx, organization, id).await?;
+    let row = row.ok_or_else(|| unknown(organization, id))?;
+    if row.has_ended(env.now()) {
+        let text = format!("{id} works no more: make a new key with `memberd keys create`");
+        return Err(Failure::new(Failure::FAILED, text));
+    }
+    let (new, key) = access::rotate_key(&mut tx, env, &row, overlap, live).await?;
+    tx.commit().await?;
+    show(global, &new, &key.reveal())
+}
+
+fn unknown(organization: &str, id: &str) -> Failure {
+    let text =
+        format!("organization `{organization}` has no key `{id}`: `memberd keys list` shows them");
+    Failure::new(Failure::FAILED, text)
 }
 
 async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
@@ -179,7 +244,7 @@ async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
         .map(|key| {
             json!({ "id": key.id, "name": key.name, "last4": key.last4, "scopes": scope_list(key),
                     "created_at": key.created_at, "last_used_at": key.last_used_at,
-                    "expires_at": key.expires_at, "revoked_at": key.revoked_at })
+                    "expires_at": key.expires_at, "revoked_at": key.revoked_at, "unlimited": key.unlimited })
         })
         .collect();
     output::list(global, &rows, &Value::from(json))
@@ -189,12 +254,7 @@ async fn revoke(env: &Env, global: &Global, organization: &str, id: &str) -> Out
     let mut tx = env.db.begin().await?;
     let revoked = access::revoke_key(&mut tx, organization, id, env.now()).await?;
     tx.commit().await?;
-    let Some(key) = revoked else {
-        let text = format!(
-            "organization `{organization}` has no key `{id}`: `memberd keys list` shows them"
-        );
-        return Err(Failure::new(Failure::FAILED, text));
-    };
+    let key = revoked.ok_or_else(|| unknown(organization, id))?;
     let json = json!({ "id": key.id, "revoked_at": key.revoked_at });
     output::one(global, &format!("{} is revoked", key.id), &json)
 }

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     Url,
     /// IP address and port.
     Address,
+    /// An IP address, or a network of them.
+    Network,
     /// Where the database is; may hold a password.
     DatabaseUrl,
     /// A span of time.
@@ -72,6 +74,7 @@ impl Kind {
             "file" => Some(Self::File),
             "url" => Some(Self::Url),
             "address" => Some(Self::Address),
+            "network" => Some(Self::Network),
             "database url" => Some(Self::DatabaseUrl),
             "boolean" => Some(Self::Boolean),
             "secret" => Some(Self::Secret),

@@ -18,6 +18,7 @@ mod key;
 mod kind;
 mod known;
 mod layers;
+mod limits;
 mod log;
 mod node;
 mod organizations;
@@ -44,6 +45,7 @@ pub use cron_text::{cron_schedule, normalize_cron};
 pub use database::{Database, Migrate};
 pub use entitlements::Entitlements;
 pub use layers::DEFAULT_ORGANIZATION;
+pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use node::{Node, Role};
 pub use organizations::Organization;
@@ -73,6 +75,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// The HTTP server.
     pub server: Server,
+    /// How often the control API may be called.
+    pub limits: Limits,
     /// The database.
     pub database: Database,
     /// This process among those that share the database.
@@ -115,6 +119,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
     let mut reader = Reader::new(&layers);
     let config = Config {
         server: Server::read(&mut reader),
+        limits: Limits::read(&mut reader),
         database: Database::read(&mut reader),
         node: Node::read(&mut reader),
         queues: Queue::read_all(&mut reader),

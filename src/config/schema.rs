@@ -112,7 +112,13 @@ fn kind_schema(kind: &Kind) -> Json {
             json!({ "type": "string", "pattern": "^(sqlite:|postgres://|postgresql://|$)" })
         }
         Kind::Currency => json!({ "type": "string", "pattern": "^[a-z]{3}$" }),
-        Kind::Text | Kind::File | Kind::Url | Kind::Address | Kind::Cron | Kind::TimeZone => {
+        Kind::Text
+        | Kind::File
+        | Kind::Url
+        | Kind::Address
+        | Kind::Network
+        | Kind::Cron
+        | Kind::TimeZone => {
             json!({ "type": "string" })
         }
     }

@@ -1,7 +1,8 @@
 //! `[server]`: the HTTP server.
 
 use super::reader::Reader;
-use super::typed::{address, duration, integer, size, url};
+use super::typed::{address, duration, integer, networks, size, url};
+use ipnet::IpNet;
 use reqwest::Url;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Server {
     pub header_timeout: Duration,
     /// Most connections open at once.
     pub connections_max: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Server {
@@ -36,6 +39,9 @@ impl Server {
             request_timeout: section.required("request_timeout", duration),
             header_timeout: section.required("header_timeout", duration),
             connections_max: section.required("connections_max", integer),
+            trusted_proxies: section
+                .optional("trusted_proxies", networks)
+                .unwrap_or_default(),
         };
         if !server.listen.ip().is_loopback() {
             section.warn(

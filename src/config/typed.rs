@@ -7,8 +7,9 @@ use super::problem::Fault;
 use super::units;
 use super::value::Value;
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use reqwest::Url;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -129,6 +130,19 @@ pub(super) fn address(value: &Value, _kind: &Kind) -> Result<SocketAddr, Fault> 
             "is not an address",
             "write IP:PORT such as 127.0.0.1:7171 or [::]:7171",
         )
+    })
+}
+
+/// IP addresses and networks of them; a single address is a network of one.
+pub(super) fn networks(value: &Value, kind: &Kind) -> Result<Vec<IpNet>, Fault> {
+    list(value, kind, |value, _| {
+        let text = as_text(value)?;
+        let alone = text.parse::<IpAddr>().map(IpNet::from);
+        alone.or_else(|_| text.parse()).map_err(|_| {
+            let fix =
+                "write addresses such as 10.0.0.7 or networks such as 10.0.0.0/8 and fd00::/8";
+            Fault::new("has what is neither an address nor a network", fix)
+        })
     })
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::Readiness;
 use crate::{
-    api::{self, ApiState, HttpLimits, ServeLimits},
+    api::{self, ApiState, HttpLimits, Proxies, Rates, ServeLimits},
     config::{Config, DEFAULT_ORGANIZATION},
     ingest::stripe::{self, StripeIngest},
     stripe::signature,
@@ -29,7 +29,14 @@ pub fn state(
     state.limits = HttpLimits {
         body_bytes: config.server.body_limit,
         request_timeout: config.server.request_timeout,
+        rates: Rates {
+            reads: config.limits.reads_per_minute,
+            writes: config.limits.writes_per_minute,
+            requests: config.limits.requests_per_minute,
+        },
+        unauthorized: config.limits.unauthorized_per_minute,
     };
+    state.proxies = Arc::new(Proxies(config.server.trusted_proxies.clone()));
     state
 }
 

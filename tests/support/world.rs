@@ -275,6 +275,7 @@ async fn key(env: &Env, organization: &str) -> String {
         scopes: &Scopes::all(),
         expires_at: None,
         live: false,
+        unlimited: true,
     };
     let (_, key) = access::create_key(&mut tx, env, &new).await.unwrap();
     tx.commit().await.unwrap();

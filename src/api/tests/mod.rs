@@ -10,5 +10,6 @@ mod members;
 mod mirror;
 mod open;
 mod operations;
+mod rates;
 mod server;
 mod support;

@@ -121,6 +121,7 @@ impl App {
             scopes: &scopes,
             expires_at: None,
             live: false,
+            unlimited: false,
         };
         let mut tx = env.db.begin().await.unwrap();
         let (_, key) = access::create_key(&mut tx, env, &new).await.unwrap();

@@ -9,8 +9,8 @@ use memberd_jobs::{
 
 use super::setup::{DEFAULT, OTHER};
 
-/// How the words of scopes that only read end.
-const READ: &str = ":read";
+/// The key that may do everything, as often as it likes.
+const ADMIN: &str = "K_ADMIN";
 
 /// A key with its secret.
 #[derive(Clone, Debug)]
@@ -40,6 +40,7 @@ impl Keys {
                 scopes: &scopes,
                 expires_at: None,
                 live: false,
+                unlimited: variable == ADMIN,
             };
             let (_, key) = create_key(&mut tx, env, &new).await?;
             keys.push(DemoKey {
@@ -71,10 +72,12 @@ impl Keys {
 /// Variable, organization and scopes.
 fn wanted() -> Vec<(&'static str, &'static str, Scopes)> {
     let of = |scopes: &[Scope]| scopes.iter().copied().collect::<Scopes>();
-    let reading = |scope: &Scope| scope.as_str().ends_with(READ);
-    let read: Scopes = Scope::ALL.into_iter().filter(reading).collect();
+    let read: Scopes = Scope::ALL
+        .into_iter()
+        .filter(|scope| scope.reads())
+        .collect();
     vec![
-        ("K_ADMIN", DEFAULT, Scopes::all()),
+        (ADMIN, DEFAULT, Scopes::all()),
         ("K_READ", DEFAULT, read),
         (
             "K_MEMBERS",
@@ -109,7 +112,7 @@ mod tests {
     fn the_key_for_reading_reads_everything_and_changes_nothing() {
         let (_, _, scopes) = wanted().into_iter().find(|key| key.0 == "K_READ").unwrap();
         assert!(scopes.has(Scope::JobsRead) && scopes.has(Scope::MembersRead));
-        assert!(scopes.iter().all(|scope| scope.as_str().ends_with(READ)));
+        assert!(scopes.iter().all(|scope| scope.reads()));
     }
 
     #[test]

@@ -5,13 +5,13 @@ use memberd_jobs::{
     access::{self, NAME_CHARS_MAX, NewKey, Scope, Scopes},
     kernel::Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ArrayBuilder, Ref, RefOr, schema::Schema},
 };
 
-use super::model::ApiKey;
+use super::model::CreatedKey;
 use crate::api::{Answer, ApiState, Caller, Code, Json, NoQuery, Problem, ScopeWord, Text};
 
 /// The name of a key.
@@ -30,6 +30,9 @@ pub(super) struct NewKeyBody {
     /// From when on it does not work any more; without it the key works until it is revoked.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    /// Whether it may call as often as it likes; only a key that may itself can make such a one.
+    #[serde(default)]
+    unlimited: bool,
 }
 
 /// At least one scope.
@@ -46,16 +49,6 @@ impl PartialSchema for SomeScopes {
 }
 
 impl ToSchema for SomeScopes {}
-
-/// A new key with its secret.
-#[derive(Serialize, ToSchema)]
-pub(super) struct CreatedKey {
-    #[serde(flatten)]
-    key: ApiKey,
-    /// The whole key. It is shown this once and cannot be had again.
-    #[schema(example = "mbd_live_4fGh28Xq_…")]
-    secret: String,
-}
 
 /// Make a key
 ///
@@ -78,16 +71,13 @@ pub(super) async fn create(
         scopes: &scopes,
         expires_at: body.expires_at,
         live: settings.is_some_and(|organization| organization.livemode),
+        unlimited: body.unlimited,
     };
     let mut tx = env.db.begin().await?;
     let (row, key) = access::create_key(&mut tx, env, &new).await?;
     tx.commit().await?;
     tracing::info!(key = row.id, by = caller.key_id, "a key was made");
-    let created = CreatedKey {
-        key: row.into(),
-        secret: key.reveal(),
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok((StatusCode::CREATED, Json(CreatedKey::of(row, &key))))
 }
 
 fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller, now: Timestamp) -> Answer<()> {
@@ -103,6 +93,14 @@ fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller, now: Timestamp) ->
             Code::InsufficientScope,
             "#/scopes",
             format!("your key lacks the scope {scope}, so it cannot give it"),
+        ));
+    }
+    if body.unlimited && !caller.unlimited {
+        let detail = "your key has limits, so it cannot make one without";
+        return Err(Problem::field(
+            Code::InsufficientScope,
+            "#/unlimited",
+            detail,
         ));
     }
     if body.expires_at.is_some_and(|at| at <= now) {

@@ -1,9 +1,10 @@
-//! Keys of the organization: looking at them, making and revoking them.
+//! Keys of the organization: looking at them, making, rotating and revoking them.
 
 mod create;
 mod list;
 mod model;
 mod revoke;
+mod rotate;
 
 use memberd_jobs::access::Scope;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -20,4 +21,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(gated(GATE, &filters, routes!(list::list)))
         .routes(gated(GATE, &unprocessable, routes!(create::create)))
         .routes(gated(GATE, &missing, routes!(revoke::revoke)))
+        .routes(gated(
+            GATE,
+            &[Code::NotFound, Code::InvalidRequest],
+            routes!(rotate::rotate),
+        ))
 }

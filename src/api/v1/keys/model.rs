@@ -1,7 +1,7 @@
 //! A key as the API shows it: everything but its secret.
 
 use memberd_jobs::{
-    access::{KeyRow, Scopes},
+    access::{Key, KeyRow, Scopes},
     kernel::Timestamp,
 };
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub(super) struct ApiKey {
     /// When it was last used, to the minute.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_used_at: Option<Timestamp>,
+    /// Whether it may call as often as it likes.
+    unlimited: bool,
 }
 
 impl From<KeyRow> for ApiKey {
@@ -48,6 +50,29 @@ impl From<KeyRow> for ApiKey {
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
+            unlimited: row.unlimited,
+        }
+    }
+}
+
+/// A new key with its secret.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CreatedKey {
+    #[serde(flatten)]
+    key: ApiKey,
+    /// The whole key. It is shown this once and cannot be had again.
+    #[schema(example = "mbd_live_4fGh28Xq_…")]
+    secret: String,
+    /// What speaks against such a key, in words; it works nevertheless.
+    warning: Option<String>,
+}
+
+impl CreatedKey {
+    pub(super) fn of(row: KeyRow, key: &Key) -> Self {
+        Self {
+            warning: Scopes::stored(&row.scopes).warning(),
+            secret: key.reveal(),
+            key: row.into(),
         }
     }
 }

@@ -1,0 +1,81 @@
+//! `POST /v1/keys/{id}/rotate`
+
+use std::time::Duration;
+
+use axum::{extract::State, http::StatusCode};
+use memberd_jobs::access::{self, KeyRow, Scopes};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::model::CreatedKey;
+use crate::api::{
+    Answer, ApiState, Caller, Code, Json, MaybeJson, NoQuery, Path, Problem, Whole,
+    limits::{KEY_OVERLAP_DEFAULT, KEY_OVERLAP_MAX},
+};
+
+/// Seconds for which the old key works on.
+type Overlap = Whole<0, KEY_OVERLAP_MAX>;
+
+/// How to rotate.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"overlap_seconds": 3600}))]
+pub(super) struct Rotation {
+    /// Seconds for which the old key works on, so that its users can be given the new one; a day unless given.
+    overlap_seconds: Option<Overlap>,
+}
+
+/// Rotate a key
+///
+/// Makes a key with the same name, scopes, limits and end, and answers its secret, once. The old one works on for a
+/// while. A key cannot rotate one that may do more than itself.
+#[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotate_key",
+    request_body = Rotation,
+    params(("id" = String, Path, description = "The key's id.", example = "key_4fGh28Xq")),
+    responses((status = 201, description = "The new key and its secret.", body = CreatedKey)))]
+pub(super) async fn rotate(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    _: NoQuery,
+    MaybeJson(body): MaybeJson<Rotation>,
+) -> Answer<(StatusCode, Json<CreatedKey>)> {
+    let env = &state.env;
+    let overlap = body
+        .overlap_seconds
+        .map_or(KEY_OVERLAP_DEFAULT, |Whole(seconds)| {
+            Duration::from_secs(seconds.unsigned_abs())
+        });
+    let settings = env.settings.organizations.get(&caller.organization);
+    let live = settings.is_some_and(|organization| organization.livemode);
+    let mut tx = env.db.begin().await?;
+    let row = access::lock_key(&mut tx, &caller.organization, &id).await?;
+    let row = row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no key {id}")))?;
+    if row.has_ended(env.now()) {
+        let detail = format!("{id} works no more: make a new key");
+        return Err(Problem::new(Code::InvalidRequest, detail).unprocessable());
+    }
+    check(&row, &caller)?;
+    let (new, key) = access::rotate_key(&mut tx, env, &row, overlap, live).await?;
+    tx.commit().await?;
+    state.keys.forget(&id);
+    tracing::info!(
+        key = id,
+        new = new.id,
+        by = caller.key_id,
+        "a key was rotated"
+    );
+    Ok((StatusCode::CREATED, Json(CreatedKey::of(new, &key))))
+}
+
+/// The answer is as good as the key itself.
+fn check(row: &KeyRow, caller: &Caller) -> Answer<()> {
+    let beyond = Scopes::stored(&row.scopes).beyond(&caller.scopes);
+    let lacks = match beyond {
+        Some(scope) => format!("the scope {scope}"),
+        None if row.unlimited && !caller.unlimited => "its freedom of limits".to_owned(),
+        None => return Ok(()),
+    };
+    let detail = format!("your key lacks {lacks}, so it cannot rotate {}", row.id);
+    Err(Problem::new(Code::InsufficientScope, detail))
+}
