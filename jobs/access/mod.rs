@@ -13,7 +13,7 @@ pub use model::{KEY_ID_PREFIX, Key, KeyError, NAME_CHARS_MAX};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use store::{
     KeyRow, NewKey, create_key, ensure_organization, find_key, list_keys, lock_key, revoke_key, rotate_key,
-    touch_key,
+    touch_key, used_keys,
 };
 
 use crate::kernel::Family;

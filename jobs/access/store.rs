@@ -102,6 +102,10 @@ const LOCK: Sql = Sql::split(
 const EXPIRE: Sql = Sql::both(
     "UPDATE api_keys SET expires_at = $3 WHERE organization_id = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > $3)",
 );
+const USED: Sql = Sql::both(
+    "SELECT secret_hash FROM api_keys WHERE last_used_at IS NOT NULL AND revoked_at IS NULL
+     ORDER BY last_used_at DESC LIMIT $1",
+);
 const TOUCH: Sql = Sql::both(
     "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
 );
@@ -170,6 +174,12 @@ pub async fn rotate_key(
     let end = env.now().plus(overlap);
     tx.execute(EXPIRE, args![&row.organization_id, &row.id, end]).await?;
     Ok(made)
+}
+
+/// Hashes of the secrets, of all organizations, that were used last and are not revoked.
+pub async fn used_keys(db: &Db, limit: i64) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = db.all(USED, args![limit]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
 /// A key that nobody else changes before this transaction ends.

@@ -174,8 +174,8 @@ pub async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> 
 }
 
 /// Whose event it is that came for `organization`. A platform's Connect endpoint tells of every account that is
-/// connected to it, so an event that names another account goes to the organization that works for that one with the
-/// same key. With another key it does not: who can sign for one organization must not reach another.
+/// connected to it, so an event that came for the platform and names another account goes to the organization that works
+/// for that one with the platform's key. Nothing else does: who can sign for one organization must not reach another.
 fn owner<'a>(env: &'a Env, organization: &'a str, facts: &model::EventFacts) -> &'a str {
     let organizations = &env.settings.organizations;
     let Some((named, ours)) = facts.account.as_deref().zip(organizations.get(organization)) else {
@@ -183,7 +183,7 @@ fn owner<'a>(env: &'a Env, organization: &'a str, facts: &model::EventFacts) -> 
     };
     let theirs = organizations.iter().find(|(_, it)| {
         let one_key = it.has_stripe && ours.has_stripe && it.key_number == ours.key_number;
-        it.connected && it.account == named && one_key
+        !ours.connected && it.connected && it.account == named && one_key
     });
     theirs.map_or(organization, |(owner, _)| owner.as_str())
 }

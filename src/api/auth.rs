@@ -1,7 +1,7 @@
 //! Who is asking: keys, and what they may do.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -149,16 +149,13 @@ async fn authenticate(
 ) -> Result<Caller, Refused> {
     let origin = peer.map(|Peer(peer)| state.proxies.origin(peer, headers));
     let key = bearer(headers);
-    let is_known = key
-        .as_ref()
-        .is_ok_and(|key| state.keys.has_worked(&key.id()));
-    if let Some(origin) = origin.filter(|_| !is_known) {
-        let wait = state
-            .strangers
-            .wait(origin, state.limits.unauthorized, Instant::now());
-        if !wait.is_zero() {
-            return Err(Refused::TooMany(wait));
-        }
+    let limit = state.limits.unauthorized;
+    let wait = origin.map_or(Duration::ZERO, |origin| {
+        state.strangers.wait(origin, limit, Instant::now())
+    });
+    let has_worked = |key: &Key| state.keys.has_worked(&key.hash());
+    if !wait.is_zero() && !key.as_ref().is_ok_and(has_worked) {
+        return Err(Refused::TooMany(wait));
     }
     let checked = match key {
         Ok(key) => check(state, &key).await,
@@ -166,7 +163,7 @@ async fn authenticate(
     };
     checked.map_err(|problem| {
         if let (Code::Unauthorized, Some(origin)) = (problem.code, origin) {
-            state.strangers.note(origin, Instant::now());
+            state.strangers.note(origin, limit, Instant::now());
         }
         Refused::Problem(problem)
     })
@@ -198,12 +195,16 @@ async fn check(state: &ApiState, key: &Key) -> Result<Caller, Problem> {
     let Some(row) = row else {
         return Err(refuse("unknown", "the key is unknown"));
     };
+    if row.has_ended(now) {
+        state.keys.works_no_more(&row.secret_hash);
+    }
     if row.revoked_at.is_some() {
         return Err(refuse("revoked", "the key was revoked"));
     }
     if row.expires_at.is_some_and(|at| at <= now) {
         return Err(refuse("expired", "the key has expired"));
     }
+    state.keys.works(&row.secret_hash);
     note_use(state, &row, now);
     Ok(Caller {
         scopes: Scopes::stored(&row.scopes),
@@ -266,6 +267,8 @@ pub struct KeyCache(Mutex<Cached>);
 struct Cached {
     rows: HashMap<String, (Arc<KeyRow>, Timestamp)>,
     touched: HashMap<String, Timestamp>,
+    /// Hashes of secrets that have worked.
+    worked: HashSet<String>,
 }
 
 impl KeyCache {
@@ -297,9 +300,35 @@ impl KeyCache {
         self.lock().rows.remove(id);
     }
 
-    /// Whether the key has worked in this process, as far as it remembers.
-    fn has_worked(&self, id: &str) -> bool {
-        self.lock().touched.contains_key(id)
+    /// Reads which keys have worked before this process began, so that its start forgets nobody.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remember(&self, db: &db::Db) -> db::Result<()> {
+        let limit = i64::try_from(KEY_CACHE_MAX).unwrap_or(i64::MAX);
+        let hashes = access::used_keys(db, limit).await?;
+        self.lock().worked.extend(hashes);
+        Ok(())
+    }
+
+    /// Whether the secret with this hash has worked, as far as is known here.
+    fn has_worked(&self, hash: &str) -> bool {
+        self.lock().worked.contains(hash)
+    }
+
+    fn works(&self, hash: &str) {
+        let mut cached = self.lock();
+        if cached.worked.contains(hash) {
+            return;
+        }
+        if cached.worked.len() >= KEY_CACHE_MAX {
+            cached.worked.clear();
+        }
+        cached.worked.insert(hash.to_owned());
+    }
+
+    fn works_no_more(&self, hash: &str) {
+        self.lock().worked.remove(hash);
     }
 
     fn should_touch(&self, row: &KeyRow, now: Timestamp) -> bool {

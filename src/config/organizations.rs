@@ -60,10 +60,16 @@ fn share_key(reader: &mut Reader<'_>, organizations: &mut BTreeMap<String, Organ
     let (key, livemode) = platform.unwrap_or_default();
     for (id, organization) in organizations {
         let stripe = &mut organization.stripe;
-        if !stripe.connected || stripe.secret_key.is_some() || id == DEFAULT_ORGANIZATION {
+        if !stripe.connected || stripe.secret_key.is_some() {
             continue;
         }
-        let mut section = reader.section(&["organizations", id, "stripe"]);
+        let table = ["organizations", id, "stripe"];
+        let at: &[&str] = if id == DEFAULT_ORGANIZATION {
+            &["stripe"]
+        } else {
+            &table
+        };
+        let mut section = reader.section(at);
         if key.is_none() {
             section.warn(
                 "secret_key",

@@ -37,6 +37,7 @@ pub async fn run(
     if config.node.roles.contains(&Role::Api) {
         let listener = listen(config).await?;
         let state = http::state(&env, &registry, config, &readiness, &metrics);
+        state.keys.remember(&env.db).await?;
         let ingest = wiring::ingest_env(&env, config).await?;
         let (config, stop) = (config.clone(), stop.clone());
         tracker.spawn(async move { http::serve(listener, state, ingest, &config, stop).await });

@@ -5,6 +5,7 @@ mod catalog;
 mod demo;
 mod duplicates;
 mod faults;
+mod limits;
 mod missed;
 mod nodes;
 pub(crate) mod operations;

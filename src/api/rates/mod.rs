@@ -108,10 +108,10 @@ impl RateLimits {
         now: Instant,
     ) -> Option<Result<Standing, Standing>> {
         let policies: Vec<_> = rates.policies(reads).collect();
-        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if policies.is_empty() {
             return None;
         }
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !used.contains_key(key) && used.len() >= KEYS_KEPT_MIN && used.len().is_power_of_two() {
             used.retain(|_, used| {
                 let logs = [&mut used.reads, &mut used.writes, &mut used.requests];

@@ -1,6 +1,6 @@
 //! From where a request comes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
@@ -27,11 +27,13 @@ impl Proxies {
         let words = lines
             .iter()
             .rev()
-            .filter_map(|line| line.to_str().ok())
+            .map(|line| line.to_str().unwrap_or_default())
             .flat_map(|line| line.rsplit(','));
         let mut nearest = peer;
         for word in words {
-            let Ok(address) = word.trim().parse() else {
+            let word = word.trim();
+            let with_port = || word.parse::<SocketAddr>().map(|address| address.ip());
+            let Ok(address) = word.parse().or_else(|_| with_port()) else {
                 return nearest;
             };
             nearest = address;
@@ -51,6 +53,8 @@ impl Proxies {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -77,10 +81,16 @@ mod tests {
             ("127.0.0.1", vec!["10.3.3.3"], "10.3.3.3"),
             ("127.0.0.1", vec!["nonsense, 10.3.3.3"], "10.3.3.3"),
             ("127.0.0.1", vec!["nonsense"], "127.0.0.1"),
+            ("127.0.0.1", vec!["203.0.113.9", "\u{e9}"], "127.0.0.1"),
+            ("127.0.0.1", vec!["198.51.100.7:4711"], "198.51.100.7"),
+            ("127.0.0.1", vec!["[2001:db8::7]:4711"], "2001:db8::7"),
         ] {
             let mut headers = HeaderMap::new();
             for line in &lines {
-                headers.append(FORWARDED_FOR, line.parse().unwrap());
+                headers.append(
+                    FORWARDED_FOR,
+                    HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+                );
             }
             let found = proxies.origin(peer.parse().unwrap(), &headers);
             assert_eq!(found, origin.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");

@@ -31,14 +31,17 @@ impl Strangers {
             .map_or(Duration::ZERO, |log| log.wait(limit, now))
     }
 
-    /// Writes down that a key from this address did not work.
-    pub(crate) fn note(&self, address: IpAddr, now: Instant) {
+    /// Writes down that a key from this address did not work; no more often than `limit`, which is enough to refuse it.
+    pub(crate) fn note(&self, address: IpAddr, limit: u32, now: Instant) {
         let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if logs.len() >= ADDRESSES_MAX {
             logs.retain(|_, log| log.len(now) > 0);
         }
         let address = place(&logs, household(address));
-        logs.entry(address).or_default().note(now);
+        let log = logs.entry(address).or_default();
+        if log.len(now) < usize::try_from(limit).unwrap_or(usize::MAX) {
+            log.note(now);
+        }
     }
 }
 
@@ -73,10 +76,15 @@ mod tests {
         let wait = |from: &str| strangers.wait(address(from), 3, now);
         for _ in 0..3 {
             assert_eq!(wait("192.0.2.1"), Duration::ZERO);
-            strangers.note(address("192.0.2.1"), now);
-            strangers.note(address("2001:db8:1:2::5"), now);
+            strangers.note(address("192.0.2.1"), 3, now);
+            strangers.note(address("2001:db8:1:2::5"), 3, now);
         }
-        assert_eq!(wait("192.0.2.1"), Duration::from_mins(1));
+        strangers.note(address("192.0.2.1"), 3, now + Duration::from_secs(30));
+        assert_eq!(
+            wait("192.0.2.1"),
+            Duration::from_mins(1),
+            "one too many changes nothing"
+        );
         assert_eq!(wait("::ffff:192.0.2.1"), Duration::from_mins(1));
         assert_eq!(
             wait("2001:db8:1:2:ffff::9"),
@@ -95,7 +103,7 @@ mod tests {
     fn a_flood_of_addresses_is_bounded() {
         let (strangers, now) = (Strangers::default(), Instant::now());
         for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() + 50 {
-            strangers.note(IpAddr::V4(n.into()), now);
+            strangers.note(IpAddr::V4(n.into()), 50, now);
         }
         assert_eq!(strangers.0.lock().unwrap().len(), ADDRESSES_MAX + 1);
         assert_eq!(

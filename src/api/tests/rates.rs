@@ -6,7 +6,10 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use memberd_jobs::access::{self, NewKey, Scope, Scopes};
+use memberd_jobs::{
+    access::{self, NewKey, Scope, Scopes},
+    kernel::Clock as _,
+};
 use serde_json::json;
 
 use super::support::{Answered, App, request};
@@ -95,9 +98,7 @@ async fn what_is_forbidden_counts_and_writes_have_a_limit_of_their_own() {
     );
 }
 
-#[tokio::test]
-async fn a_key_without_limits_has_none_and_only_such_a_one_makes_another() {
-    let app = by_rates().await;
+async fn unlimited(app: &App) -> String {
     let env = &app.state.env;
     let scopes = Scopes::all();
     let new = NewKey {
@@ -109,15 +110,22 @@ async fn a_key_without_limits_has_none_and_only_such_a_one_makes_another() {
         unlimited: true,
     };
     let mut tx = env.db.begin().await.unwrap();
-    let (_, free) = access::create_key(&mut tx, env, &new).await.unwrap();
+    let (_, key) = access::create_key(&mut tx, env, &new).await.unwrap();
     tx.commit().await.unwrap();
+    key.reveal()
+}
+
+#[tokio::test]
+async fn a_key_without_limits_has_none_and_only_such_a_one_makes_another() {
+    let app = by_rates().await;
+    let free = unlimited(&app).await;
     for _ in 0..20 {
-        let answer = app.get(&free.reveal(), "/v1/jobs").await;
+        let answer = app.get(&free, "/v1/jobs").await;
         assert_eq!(answer.status, 200);
         assert!(!answer.headers.contains_key("ratelimit"));
     }
     let body = json!({"name": "x", "scopes": ["jobs:read"], "unlimited": true});
-    let made = app.post(&free.reveal(), "/v1/keys", &body).await;
+    let made = app.post(&free, "/v1/keys", &body).await;
     assert_eq!(
         (made.status.as_u16(), &made.json()["unlimited"]),
         (201, &json!(true))
@@ -234,6 +242,99 @@ async fn a_key_cannot_rotate_one_that_may_do_more() {
         404
     );
     assert_eq!(app.get(&admin, "/v1/info").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_rotated_key_keeps_its_end_and_stops_at_once_without_an_overlap() {
+    let app = App::new().await;
+    let admin = app.admin().await;
+    let at = app.clock.now().plus(Duration::from_secs(30)).to_string();
+    let body = json!({"name": "short", "scopes": ["jobs:read"], "expires_at": at});
+    let short = app.post(&admin, "/v1/keys", &body).await.json();
+    let path = format!("/v1/keys/{}/rotate", short["id"].as_str().unwrap());
+    let body = json!({"overlap_seconds": 60});
+    let next = app.post(&admin, &path, &body).await.json();
+    assert_eq!(next["expires_at"], json!(at));
+    let listed = app.get(&admin, "/v1/keys").await.json();
+    let old = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["id"] == short["id"]);
+    assert_eq!(old.unwrap()["expires_at"], json!(at));
+
+    let old = app.key("default", &[Scope::JobsRead]).await;
+    assert_eq!(app.get(&old, "/v1/jobs").await.status, 200);
+    let id = access::Key::parse(&old).unwrap().id();
+    let body = json!({"overlap_seconds": 0});
+    let path = format!("/v1/keys/{id}/rotate");
+    assert_eq!(app.post(&admin, &path, &body).await.status, 201);
+    assert_eq!(app.get(&old, "/v1/jobs").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_key_with_limits_cannot_rotate_one_without() {
+    let app = App::new().await;
+    let free = unlimited(&app).await;
+    let id = access::Key::parse(&free).unwrap().id();
+    let path = format!("/v1/keys/{id}/rotate");
+    let refused = app.act(&app.admin().await, &path).await;
+    assert_eq!(refused.code(), "insufficient_scope");
+    let rotated = app.act(&free, &path).await.json();
+    assert_eq!(rotated["unlimited"], json!(true));
+}
+
+#[tokio::test]
+async fn a_start_remembers_which_keys_have_worked() {
+    let mut app = limited(HttpLimits {
+        unauthorized: 1,
+        ..HttpLimits::default()
+    })
+    .await;
+    let (used, revoked) = (app.admin().await, app.admin().await);
+    for key in [&used, &revoked] {
+        assert_eq!(from(&app, "192.0.2.1", key).await.status, 200);
+    }
+    app.state.tasks.close();
+    app.state.tasks.wait().await;
+    let id = access::Key::parse(&revoked).unwrap().id();
+    app.delete(&used, &format!("/v1/keys/{id}")).await;
+    app.state = crate::api::ApiState {
+        limits: app.state.limits,
+        ..crate::api::ApiState::new(
+            app.state.env.clone(),
+            app.state.registry.clone(),
+            app.state.metrics.0.clone(),
+        )
+    };
+    app.state.keys.remember(&app.state.env.db).await.unwrap();
+    app.rebuild(router(app.state.clone()));
+    assert_eq!(
+        from(&app, "192.0.2.1", "mbd_test_nonsense").await.status,
+        401
+    );
+    assert_eq!(from(&app, "192.0.2.1", &revoked).await.status, 429);
+    // The same id with another secret is not the same key.
+    let forged = forge(&used);
+    assert_eq!(from(&app, "192.0.2.1", &forged).await.status, 429);
+    assert_eq!(from(&app, "192.0.2.1", &used).await.status, 200);
+}
+
+/// A key with the id of another, and a secret that somebody made up; its checksum fits.
+fn forge(key: &str) -> String {
+    let other = access::Key::draw(&memberd_jobs::kernel::Chance::seeded(7), false).reveal();
+    let parts: Vec<_> = key.split('_').collect();
+    let theirs: Vec<_> = other.split('_').collect();
+    let body = format!("mbd_{}_{}_{}", parts[1], parts[2], theirs[3]);
+    // The checksum is the CRC-32 in six digits of base 62.
+    let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut crc = usize::try_from(crc32fast::hash(body.as_bytes())).unwrap();
+    let mut checksum = Vec::new();
+    for _ in 0..6 {
+        checksum.insert(0, char::from(digits[crc % 62]));
+        crc /= 62;
+    }
+    format!("{body}_{}", checksum.into_iter().collect::<String>())
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ mod tests {
     fn the_key_for_reading_reads_everything_and_changes_nothing() {
         let (_, _, scopes) = wanted().into_iter().find(|key| key.0 == "K_READ").unwrap();
         assert!(scopes.has(Scope::JobsRead) && scopes.has(Scope::MembersRead));
-        assert!(scopes.iter().all(|scope| scope.reads()));
+        assert!(scopes.iter().all(Scope::reads));
     }
 
     #[test]

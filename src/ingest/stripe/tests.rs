@@ -232,6 +232,7 @@ async fn an_event_of_a_connected_account_goes_to_its_organization(db: TestDb) {
         (None, ["new", "new", "foreign"]),
         (Some("acct_1"), ["new", "foreign", "foreign"]),
         (Some("acct_joined"), ["new", "foreign", "new"]),
+        (Some("acct_sibling"), ["new", "foreign", "foreign"]),
         (Some("acct_apart"), ["foreign", "new", "foreign"]),
         (Some("acct_9"), ["foreign", "foreign", "foreign"]),
     ];
@@ -244,7 +245,7 @@ async fn an_event_of_a_connected_account_goes_to_its_organization(db: TestDb) {
             world.send(path, &signature, body).await.accepted(outcome);
             let named = account.and_then(|account| account.strip_prefix("acct_"));
             let owner = match (named, outcome) {
-                (Some(connected @ ("joined" | "apart")), "new") => connected,
+                (Some(connected @ ("joined" | "sibling" | "apart")), "new") => connected,
                 _ => organization,
             };
             owners.push((id, owner.to_owned()));

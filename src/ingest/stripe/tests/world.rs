@@ -58,7 +58,11 @@ impl World {
             ("silent", "acct_3"),
         ];
         let mut organizations: BTreeMap<_, _> = names.map(organization).into();
-        for (id, platform) in [("joined", "default"), ("apart", "acme")] {
+        for (id, platform) in [
+            ("joined", "default"),
+            ("sibling", "default"),
+            ("apart", "acme"),
+        ] {
             db.execute(ADD, args![id]).await;
             let connected = Organization {
                 account: format!("acct_{id}"),
