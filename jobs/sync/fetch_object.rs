@@ -14,7 +14,7 @@ use super::{
     order::Change,
     park::trouble,
     store::{
-        events,
+        events::{self, Announced},
         objects::{self, Object, Scope, Truth},
     },
 };
@@ -72,12 +72,14 @@ impl Job for FetchObject {
         // Whatever was announced before we ask is part of the answer.
         let announced =
             events::new_of_object(&cx.env.db, organization, kind.as_str(), &self.id).await?;
-        let ids: Vec<&str> = announced.iter().map(|(id, ..)| id.as_str()).collect();
         let result = self.fetch(cx, kind, &announced).await;
         if let Err(error) = &result
+            && self.run.is_none()
             && let Some(why) = error.discards(cx.job.attempt, cx.job.max_attempts)
         {
-            // Nobody tries again, so the events tell why nothing came of them.
+            // Nobody tries again, so the events tell why nothing came of them. Those that nobody has read may need no
+            // fetch, and whoever only looks is not the one who was to settle any.
+            let ids: Vec<&str> = ids(announced.iter().filter(|event| event.asked));
             let mut tx = cx.env.db.begin().await?;
             let why = why.to_string();
             events::mark(&mut tx, organization, &ids, Some(&why), cx.env.now()).await?;
@@ -87,18 +89,19 @@ impl Job for FetchObject {
     }
 }
 
-/// Id, type and time of an event that waits.
-type Announced = (String, String, Timestamp);
-
 /// When Stripe last told that the object is there: by an event that waits, or by what is held. `None` when the latest
 /// of the events says that it is gone.
 fn alive_at(events: &[Announced], held: Option<&Object>) -> Option<Timestamp> {
-    let latest = events.iter().max_by_key(|(_, kind, at)| (*at, Change::of(kind)));
-    if latest.is_some_and(|(_, kind, _)| Change::of(kind) == Change::Deleted) {
+    let latest = events.iter().max_by_key(|event| (event.created_at, Change::of(&event.kind)));
+    if latest.is_some_and(|event| Change::of(&event.kind) == Change::Deleted) {
         return None;
     }
     let held = held.filter(|held| !held.deleted).map(|held| held.as_of);
-    latest.map(|(_, _, at)| *at).max(held)
+    latest.map(|event| event.created_at).max(held)
+}
+
+fn ids<'a>(events: impl Iterator<Item = &'a Announced>) -> Vec<&'a str> {
+    events.map(|event| event.id.as_str()).collect()
 }
 
 impl FetchObject {
@@ -132,8 +135,7 @@ impl FetchObject {
         let Some(newer) = self.apply(cx, &mut tx, kind, before, &fetched).await? else {
             return Err(JobError::Snooze(ASK_AGAIN));
         };
-        let ids: Vec<&str> = announced.iter().map(|(id, ..)| id.as_str()).collect();
-        events::mark(&mut tx, organization, &ids, None, env.now()).await?;
+        events::mark(&mut tx, organization, &ids(announced.iter()), None, env.now()).await?;
         let report = Report::none().with("newer", newer).with("events", announced.len());
         cx.complete_in(&mut tx, &report).await?;
         tx.commit().await?;

@@ -27,6 +27,10 @@ const OVERLAP: Duration = Duration::from_mins(10);
 /// How far the first poll looks back; older truth comes with the backfill.
 const FIRST_LOOK: Duration = Duration::from_hours(24);
 
+/// An event that a fetch was to settle is read again after this: by then the fetch is no more, for instance because it was
+/// cancelled, or died with its process at its last attempt. One that still waits is folded into.
+const ASKED_FOR: Duration = Duration::from_hours(24);
+
 /// Pages of one run, the newest first; the next run goes on with what is older.
 const PAGES_MAX: usize = 1_000;
 
@@ -157,7 +161,8 @@ impl Look {
         let text = self.reached.unwrap_or(self.since).0.to_string();
         let unread = events::any_unread(&env.db, organization).await?;
         let mut tx = env.db.begin().await?;
-        if unread {
+        let unasked = events::unask(&mut tx, organization, env.now().minus(ASKED_FOR)).await?;
+        if unread || unasked > 0 {
             // Also those whose job was cancelled or given up, which would stay unread until another event comes.
             outbox::enqueue(&mut tx, env, NewJob::of(organization, &ApplyEvents {})?).await?;
         }

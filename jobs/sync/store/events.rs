@@ -43,8 +43,12 @@ const KNOWN: Sql = Sql::split(
     "SELECT id FROM stripe_events
      WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
 );
+/// Whoever was to settle them has not come.
+const UNASK: Sql = Sql::both(
+    "UPDATE stripe_events SET asked_at = NULL WHERE organization_id = $1 AND state = 'new' AND asked_at < $2",
+);
 const NEW_OF_OBJECT: Sql = Sql::both(
-    "SELECT id, type, created_at FROM stripe_events
+    "SELECT id, type, created_at, asked_at IS NOT NULL AS asked FROM stripe_events
      WHERE organization_id = $1 AND object_type = $2 AND object_id = $3 AND state = 'new'",
 );
 /// Each by its own partial index.
@@ -175,6 +179,12 @@ pub async fn ask(tx: &mut Tx, organization: &str, ids: &[&str], now: Timestamp) 
     Ok(())
 }
 
+/// Leaves events to be read again that a fetch was to settle which was sent for before a moment: it was cancelled, or
+/// died with its process. Answers how many.
+pub async fn unask(tx: &mut Tx, organization: &str, before: Timestamp) -> Result<u64> {
+    tx.execute(UNASK, args![organization, before]).await
+}
+
 /// Those of `ids` that are stored.
 pub async fn known(db: &Db, organization: &str, ids: &[&str]) -> Result<BTreeSet<String>> {
     let ids = serde_json::Value::from(ids).to_string();
@@ -182,13 +192,27 @@ pub async fn known(db: &Db, organization: &str, ids: &[&str]) -> Result<BTreeSet
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// Id, type and time of the events about an object that nothing came of yet.
+/// An event that nothing came of yet.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Announced {
+    /// `evt_…`
+    pub id: String,
+    /// Its type, such as `invoice.paid`.
+    #[sqlx(rename = "type")]
+    pub kind: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Whether it was read, and left to a fetch.
+    pub asked: bool,
+}
+
+/// The events about an object that nothing came of yet.
 pub async fn new_of_object(
     db: &Db,
     organization: &str,
     kind: &str,
     id: &str,
-) -> Result<Vec<(String, String, Timestamp)>> {
+) -> Result<Vec<Announced>> {
     db.all(NEW_OF_OBJECT, args![organization, kind, id]).await
 }
 

@@ -205,6 +205,25 @@ both! {
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
     }
 
+    async fn a_fetch_that_is_refused_leaves_events_that_nobody_has_read(db: TestDb) {
+        let refused = || StripeError::Refused {
+            status: 403, code: "forbidden".to_owned(), message: "no".to_owned(), request_id: "req_1".to_owned(),
+        };
+        for (id, run) in [("cus_1", None), ("cus_2", Some("rec_1".to_owned()))] {
+            receive(&db, &event(&format!("evt_{id}"), "customer.created", &customer(id))).await;
+            if run.is_some() {
+                // Whoever looks is not the one who was to settle it.
+                db.execute(Sql::both("UPDATE stripe_events SET asked_at = 1 WHERE id = 'evt_cus_2'"), &[]).await;
+            }
+            db.execute(Sql::both("DELETE FROM jobs"), &[]).await;
+            let job = FetchObject { run, ..FetchObject::of(ObjectType::Customer, id) };
+            db.enqueue(NewJob::of("default", &job).unwrap()).await;
+            db.stripe.fail_next(refused());
+            assert_eq!(db.drain_allowing_failures(&registry()).await.discarded, 1);
+        }
+        assert_eq!(db.count("stripe_events WHERE state = 'new'").await, 2);
+    }
+
     async fn an_outage_longer_than_all_attempts_is_written_on_the_event(db: TestDb) {
         receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;
         let mut discarded = 0;

@@ -243,6 +243,20 @@ both! {
         assert_eq!(db.count("customers").await, 36);
     }
 
+    async fn an_event_whose_fetch_is_no_more_is_read_again_after_a_day(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;
+        db.stripe.fail_next(away());
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        db.execute(Sql::both("DELETE FROM jobs"), &[]).await;
+        for applied in [0, 1] {
+            enqueue(&db, &PollEvents::default()).await;
+            db.drain(&registry()).await;
+            assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, applied);
+            db.advance(Duration::from_hours(25));
+        }
+    }
+
     async fn a_poll_whose_place_stripe_has_forgotten_begins_at_the_newest(db: TestDb) {
         let place = Cursor {
             stream: "events".to_owned(),
