@@ -19,9 +19,8 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Env, Job, JobError, JobResult, OrFail, Report, Timestamp, Unique,
+    Context, Job, JobError, JobResult, OrFail, Report, Timestamp, Unique,
     db::{Result, Tx},
-    events::emit,
     ports::{Fetched, ObjectType},
     queue::Queue,
 };
@@ -79,10 +78,10 @@ impl Job for FetchObject {
         {
             // Nobody tries again, so the events tell why nothing came of them. Those that nobody has read may need no
             // fetch, and whoever only looks is not the one who was to settle any.
-            let ids: Vec<&str> = ids(announced.iter().filter(|event| event.asked));
+            let asked = ids(announced.iter().filter(|event| event.asked));
             let mut tx = cx.env.db.begin().await?;
             let why = why.to_string();
-            events::mark(&mut tx, organization, &ids, Some(&why), cx.env.now()).await?;
+            events::mark(&mut tx, organization, &asked, Some(&why), cx.env.now()).await?;
             tx.commit().await?;
         }
         result
@@ -132,18 +131,18 @@ impl FetchObject {
             return Err(JobError::Retry(why));
         }
         let mut tx = env.db.begin().await?;
-        let Some(newer) = self.apply(cx, &mut tx, kind, before, &fetched).await? else {
+        let Some(Done { newer, drifted }) = self.apply(cx, &mut tx, kind, before, &fetched).await? else {
             return Err(JobError::Snooze(ASK_AGAIN));
         };
         events::mark(&mut tx, organization, &ids(announced.iter()), None, env.now()).await?;
         let report = Report::none().with("newer", newer).with("events", announced.len());
         cx.complete_in(&mut tx, &report).await?;
         tx.commit().await?;
+        drift::counted(drifted);
         Ok(report)
     }
 
-    /// Writes the answer; tells whether it was news, or `None` when something else was learnt while Stripe was asked
-    /// and it cannot be told which is newer.
+    /// Writes the answer. `None`: something else was learnt while Stripe was asked and it cannot be told which is newer.
     async fn apply(
         &self,
         cx: &Context,
@@ -151,7 +150,7 @@ impl FetchObject {
         kind: ObjectType,
         before: Option<Object>,
         fetched: &Fetched,
-    ) -> Result<Option<bool>> {
+    ) -> Result<Option<Done>> {
         let (env, organization) = (&cx.env, cx.organization());
         let stripe = apply::stripe_of(env, organization);
         let scope = Scope { organization, stripe: &stripe };
@@ -159,12 +158,19 @@ impl FetchObject {
         let missing = tombstone(kind, &self.id);
         let value = fetched.raw.as_deref().and_then(apply::read).unwrap_or_else(|| missing.clone());
         let old: Option<Value> = held.as_ref().and_then(|held| apply::read(&held.raw));
+        let nothing = Done { newer: false, drifted: 0 };
         if old.as_ref().is_some_and(is_buried) {
-            return Ok(Some(false));
+            return Ok(Some(nothing));
         }
         // What is held was held before Stripe was asked, so the answer is newer, whatever second it names.
         let was_known = held == before;
         let known_until = held.as_ref().map_or(fetched.as_of, Object::until);
+        // Unless a clock was wrong, an answer is no older than what was held before the question.
+        let misdated = was_known && known_until > fetched.until;
+        let dates = match held.as_ref().filter(|_| !misdated) {
+            Some(held) => (fetched.as_of.max(held.as_of), fetched.until.max(known_until)),
+            None => (fetched.as_of, fetched.until),
+        };
         if !was_known && fetched.as_of <= known_until && old.as_ref() != Some(&value) {
             return Ok(None);
         }
@@ -173,40 +179,40 @@ impl FetchObject {
             kind,
             id: &self.id,
             raw: fetched.raw.as_deref().unwrap_or(&missing_text),
-            as_of: held.as_ref().map_or(fetched.as_of, |held| fetched.as_of.max(held.as_of)),
-            until: fetched.until.max(known_until),
+            as_of: dates.0,
+            until: dates.1,
             deleted: model::is_deleted(&value),
             api_version: fetched.api_version.as_deref(),
         };
         let newer = old.as_ref() != Some(&value);
-        if self.run.is_some() && !newer {
-            return Ok(Some(false));
+        if self.run.is_some() && !newer && !misdated {
+            return Ok(Some(nothing));
         }
         let write = Write { truth, value: &value, before: old.as_ref(), afresh: true };
         if !apply::write(tx, env, organization, &[write], Unknown::Fetch).await?.is_empty() {
             return Ok(None);
         }
-        self.note(tx, env, organization, kind, (old.as_ref(), &value)).await?;
-        Ok(Some(newer))
-    }
-
-    /// Notes for the reconciliation that asked in what the object differed.
-    async fn note(
-        &self,
-        tx: &mut Tx,
-        env: &Env,
-        organization: &str,
-        kind: ObjectType,
-        (ours, stripes): (Option<&Value>, &Value),
-    ) -> Result<()> {
-        let Some(run) = &self.run else { return Ok(()) };
-        let found = Found { id: &self.id, ours: ours.and_then(living), stripes: living(stripes) };
+        let Some(run) = self.run.as_ref().filter(|_| newer) else {
+            return Ok(Some(Done { newer, drifted: 0 }));
+        };
+        let found = Found {
+            id: &self.id,
+            ours: old.as_ref().and_then(living),
+            stripes: living(&value),
+            as_of: held.as_ref().map(|held| held.as_of),
+        };
         let drifted = drift::note(tx, env, organization, run, kind, &[found]).await?;
-        if drifted > 0 {
-            emit(tx, env, &drift::detected(organization, run, drifted)).await?;
-        }
-        Ok(())
+        Ok(Some(Done { newer, drifted }))
     }
+}
+
+/// What came of an answer.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    /// Whether it was news.
+    newer: bool,
+    /// Objects that differed and that the end of their reconciliation does not count.
+    drifted: u64,
 }
 
 fn living(value: &Value) -> Option<&Value> {

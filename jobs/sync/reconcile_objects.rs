@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    drift::detected,
+    drift,
     store::runs,
     walk::{Purpose, walk},
 };
 use crate::kernel::{
-    Context, Job, JobResult, OrFail, Report, Unique,
-    events::emit,
+    Context, Env, Job, JobResult, OrFail, Report, Unique,
+    db::{Result, Tx},
     outbox,
     outbox::NewJob,
     ports::ObjectType,
@@ -21,7 +21,7 @@ use crate::kernel::{
 /// How long reconciliations and what they found are remembered.
 const KEEP: Duration = Duration::from_hours(90 * 24);
 
-/// One that was broken off longer ago than this is begun anew: the next night must see everything again.
+/// One that came no further for longer than this is begun anew: the next night must see everything again.
 const RESUME_WITHIN: Duration = Duration::from_hours(12);
 
 /// Compares the mirror with Stripe and repairs what differs, for one organization or for all.
@@ -66,8 +66,13 @@ async fn reconcile(cx: &Context) -> JobResult {
     let (env, organization) = (&cx.env, cx.organization());
     let (id, now) = (env.id("rec"), env.now());
     let mut tx = env.db.begin().await?;
-    let run = runs::begin(&mut tx, organization, &id, now, now.minus(RESUME_WITHIN)).await?;
+    let (run, abandoned) = runs::begin(&mut tx, organization, &id, now, now.minus(RESUME_WITHIN)).await?;
+    let mut found = 0;
+    for (run, drifted) in &abandoned {
+        found += tell(&mut tx, env, organization, run, *drifted).await?;
+    }
     tx.commit().await?;
+    drift::counted(found);
     let mut report = Report::none().with("run", run.id.as_str());
     for kind in ObjectType::ALL {
         let of_type = walk(cx, kind, Purpose::Reconcile(&run)).await?;
@@ -75,14 +80,23 @@ async fn reconcile(cx: &Context) -> JobResult {
     }
     let mut tx = env.db.begin().await?;
     let (now, keep) = (env.now(), env.now().minus(KEEP));
+    runs::excuse(&mut tx, organization, &run).await?;
     let drifted = runs::finish(&mut tx, organization, &run.id, now, keep).await?;
-    if drifted > 0 {
-        emit(&mut tx, env, &detected(organization, &run.id, drifted)).await?;
-    }
+    let drifted = tell(&mut tx, env, organization, &run.id, drifted).await?;
     report = report.with("drifted", drifted);
     cx.complete_in(&mut tx, &report).await?;
     tx.commit().await?;
+    drift::counted(drifted);
     Ok(report)
+}
+
+/// Tells of a run that is over, if objects differed; answers how many.
+async fn tell(tx: &mut Tx, env: &Env, organization: &str, run: &str, drifted: i64) -> Result<u64> {
+    let drifted = u64::try_from(drifted).unwrap_or(0);
+    if drifted > 0 {
+        drift::tell(tx, env, organization, run, drifted).await?;
+    }
+    Ok(drifted)
 }
 
 async fn each_organization(cx: &Context) -> JobResult {

@@ -5,8 +5,8 @@ use super::{
     apply::stripe_of,
     store::{
         conflicts::{self, Conflict},
-        cursors::{self, Cursor},
         objects::Scope,
+        runs,
         standing::{self as store, CustomerSync, Held, OfMember, OpenEvent, Standing},
     },
 };
@@ -94,9 +94,8 @@ async fn read(env: &Env, organization: &str, member: &str) -> Result<Standing> {
     let stripe = stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
     let Held { mut customers, objects } = store::held(&env.db, &scope, member).await?;
-    let walks = cursors::all(&env.db, organization).await?;
     let mut known = Standing {
-        reconciled_at: reconciled_at(&walks),
+        reconciled_at: runs::last_done(&env.db, organization).await?,
         next_check_at: next_check_at(&schedules::all(&env.db).await?),
         ..Standing::default()
     };
@@ -164,15 +163,6 @@ async fn drift(
         fetched.map(|(object, _)| (object.kind.clone(), object.id.clone())).collect();
     found.sort_unstable();
     Ok(found)
-}
-
-/// When the last whole comparison of customers and subscriptions ended, if both have.
-fn reconciled_at(walks: &[Cursor]) -> Option<Timestamp> {
-    let ended = ["reconcile:customer", "reconcile:subscription"].map(|stream| {
-        walks.iter().find(|walk| walk.stream == stream && walk.state == "done").map(|walk| walk.updated_at)
-    });
-    let [customers, subscriptions] = ended;
-    Some(customers?.min(subscriptions?))
 }
 
 /// When the next schedule fires that asks Stripe by itself.

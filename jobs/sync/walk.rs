@@ -102,7 +102,7 @@ pub(super) async fn walk(
         let asked = env.now();
         let page = match env.stripe.list(organization, *listing, place.after.as_deref()).await {
             Ok(page) => page,
-            Err(error) => return Err(start_over(env, organization, at, &place, error).await?),
+            Err(error) => return Err(start_over(env, organization, purpose, (at, &place), error).await?),
         };
         let cursor = at.unwrap_or_else(|| Cursor::at_start(stream.clone(), asked));
         at = Some(step(cx, kind, purpose, cursor, &page).await?);
@@ -168,8 +168,8 @@ async fn step(
 async fn start_over(
     env: &Env,
     organization: &str,
-    at: Option<Cursor>,
-    place: &Place,
+    purpose: Purpose<'_>,
+    (at, place): (Option<Cursor>, &Place),
     error: StripeError,
 ) -> Result<JobError, JobError> {
     let (StripeError::Refused { status: BAD_REQUEST, .. }, Some(_), Some(mut cursor)) =
@@ -177,9 +177,12 @@ async fn start_over(
     else {
         return Ok(trouble(env, organization, error).await?);
     };
+    let met = std::mem::take(&mut cursor.objects);
     cursor.cursor = None;
-    cursor.objects = 0;
     let mut tx = env.db.begin().await?;
+    if let Some(run) = purpose.run() {
+        runs::count(&mut tx, &run.id, -met, 0).await?;
+    }
     cursors::put(&mut tx, organization, &cursor).await?;
     tx.commit().await?;
     Ok(JobError::Retry(anyhow::Error::msg(error.to_string())))
@@ -238,17 +241,22 @@ async fn apply_page(
     items: &[Item<'_>],
 ) -> db::Result<()> {
     let held = hold(tx, env, organization, kind, items).await?;
-    let (mut writes, mut buried) = (Vec::new(), Vec::new());
+    let (mut writes, mut doubtful) = (Vec::new(), Vec::new());
     // An object that moved while the pages were turned can be on one of them twice.
     let mut once = BTreeSet::new();
     for (id, raw, value) in items.iter().filter(|item| once.insert(item.0.as_str())) {
         let before = held.get(id);
+        // What is held is of after the page, or a clock was wrong and would keep all events off until its time comes.
+        if before.is_some_and(|(object, _)| object.as_of > page.until) {
+            doubtful.push(id.clone());
+            continue;
+        }
         if before.is_some_and(|(object, held)| object.until() >= page.as_of || held == value) {
             continue;
         }
         if before.is_some_and(|(object, _)| object.deleted) {
             // The page may be older than the tombstone; only a fetch tells whether the object is back.
-            buried.push(id.clone());
+            doubtful.push(id.clone());
             continue;
         }
         let api_version = page.api_version.as_deref();
@@ -257,13 +265,21 @@ async fn apply_page(
         };
         writes.push(Write { truth, value, before: before.map(|(_, value)| value), afresh: false });
     }
-    apply::write(tx, env, organization, &writes, Unknown::Await).await?;
+    let lost = apply::write(tx, env, organization, &writes, Unknown::Await).await?;
     let run = purpose.run().map(|run| run.id.as_str());
-    refer::send_for(tx, env, organization, kind, buried, run).await?;
+    refer::send_for(tx, env, organization, kind, doubtful, run).await?;
     let Some(run) = run else { return Ok(()) };
+    // Of those that are lost, another has told meanwhile.
+    let is_lost = |id: &str| lost.contains(&(kind.as_str().to_owned(), id.to_owned()));
     let found: Vec<_> = writes
         .iter()
-        .map(|write| Found { id: write.truth.id, ours: write.before, stripes: Some(write.value) })
+        .filter(|write| !is_lost(write.truth.id))
+        .map(|write| Found {
+            id: write.truth.id,
+            ours: write.before,
+            stripes: Some(write.value),
+            as_of: held.get(write.truth.id).map(|(object, _)| object.as_of),
+        })
         .collect();
     drift::note(tx, env, organization, run, kind, &found).await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The table `stripe_events`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Received, Source, model::EventFacts};
 use crate::{
@@ -60,12 +60,12 @@ const WAITING_OF: Sql = Sql::split(
        AND object_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
 );
 const FAILED_OF: Sql = Sql::split(
-    "SELECT DISTINCT object_id FROM stripe_events
+    "SELECT object_id, max(created_at) FROM stripe_events
      WHERE organization_id = $1 AND object_type = $2 AND state = 'failed'
-       AND object_id IN (SELECT value FROM json_each($3))",
-    "SELECT DISTINCT object_id FROM stripe_events
+       AND object_id IN (SELECT value FROM json_each($3)) GROUP BY object_id",
+    "SELECT object_id, max(created_at) FROM stripe_events
      WHERE organization_id = $1 AND object_type = $2 AND state = 'failed'
-       AND object_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+       AND object_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb))) GROUP BY object_id",
 );
 const MARK: Sql = Sql::split(
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
@@ -223,29 +223,21 @@ pub async fn waiting_of(
     kind: &str,
     ids: &[&str],
 ) -> Result<BTreeSet<String>> {
-    of_objects(tx, WAITING_OF, organization, kind, ids).await
+    let ids = serde_json::Value::from(ids).to_string();
+    let rows: Vec<(String,)> = tx.all(WAITING_OF, args![organization, kind, ids]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
-/// Those of the objects of which an event tells that could not be applied.
+/// Those of the objects of which an event tells that could not be applied, with the time of the last such event.
 pub async fn failed_of(
     tx: &mut Tx,
     organization: &str,
     kind: &str,
     ids: &[&str],
-) -> Result<BTreeSet<String>> {
-    of_objects(tx, FAILED_OF, organization, kind, ids).await
-}
-
-async fn of_objects(
-    tx: &mut Tx,
-    sql: Sql,
-    organization: &str,
-    kind: &str,
-    ids: &[&str],
-) -> Result<BTreeSet<String>> {
+) -> Result<BTreeMap<String, Timestamp>> {
     let ids = serde_json::Value::from(ids).to_string();
-    let rows: Vec<(String,)> = tx.all(sql, args![organization, kind, ids]).await?;
-    Ok(rows.into_iter().map(|row| row.0).collect())
+    let rows: Vec<(String, Timestamp)> = tx.all(FAILED_OF, args![organization, kind, ids]).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Marks new events as `applied` or, with an error, as `failed`. What another run has marked meanwhile stays.

@@ -59,16 +59,32 @@ const RUNNING: Sql = Sql::both(
     "SELECT id, state, objects, drifted, started_at, finished_at FROM sync_runs
      WHERE organization_id = $1 AND state = 'running' ORDER BY started_at DESC LIMIT 1",
 );
+/// Of a run that goes on, the place of a walk has moved.
 const ABANDON: Sql = Sql::both(
-    "UPDATE sync_runs SET state = 'abandoned' WHERE organization_id = $1 AND state = 'running' AND started_at < $2",
+    "UPDATE sync_runs SET state = 'abandoned' WHERE organization_id = $1 AND state = 'running' AND started_at < $2
+       AND NOT EXISTS (SELECT 1 FROM sync_cursors
+                       WHERE organization_id = $1 AND stream LIKE 'reconcile:%' AND updated_at >= $2)
+     RETURNING id, drifted",
 );
 const LATEST: Sql = Sql::both(
     "SELECT id, state, objects, drifted, started_at, finished_at FROM sync_runs
      WHERE organization_id = $1 ORDER BY started_at DESC, id DESC LIMIT $2",
 );
 const COUNT: Sql = Sql::both(
-    "UPDATE sync_runs SET objects = objects + $2, drifted = drifted + $3 WHERE id = $1 RETURNING drifted",
+    "UPDATE sync_runs SET objects = objects + $2, drifted = drifted + $3 WHERE id = $1 RETURNING state, drifted",
 );
+/// Objects that a reconciliation found different before an event came that tells of their change.
+const LATE: Sql = Sql::both(
+    "SELECT DISTINCT d.object_type, d.object_id FROM sync_drift AS d
+     JOIN stripe_events AS e ON e.organization_id = d.organization_id AND e.object_type = d.object_type
+        AND e.object_id = d.object_id
+     WHERE d.run_id = $1 AND d.organization_id = $2 AND d.cause = 'no_event' AND e.received_at >= $3
+       AND e.received_at >= d.found_at AND e.created_at <= d.found_at",
+);
+const EXCUSE: Sql =
+    Sql::both("DELETE FROM sync_drift WHERE run_id = $1 AND object_type = $2 AND object_id = $3");
+const LAST_DONE: Sql =
+    Sql::both("SELECT max(finished_at) FROM sync_runs WHERE organization_id = $1 AND state = 'done'");
 const FINISH: Sql =
     Sql::both("UPDATE sync_runs SET state = 'done', finished_at = $2 WHERE id = $1 RETURNING drifted");
 const FORGET: Sql = Sql::both(
@@ -97,26 +113,52 @@ const TAKE_SEEN: Sql = Sql::both(
 );
 const CLEAR: Sql = Sql::both("DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2");
 
-/// Begins a reconciliation, unless one was interrupted after `resume_since`: then that goes on.
+/// Begins a reconciliation, unless one came further after `resume_since`: then that goes on. Answers also the ids of those
+/// that were abandoned for it, and how many objects differed in each.
 pub async fn begin(
     tx: &mut Tx,
     organization: &str,
     id: &str,
     now: Timestamp,
     resume_since: Timestamp,
-) -> Result<Run> {
-    tx.execute(ABANDON, args![organization, resume_since]).await?;
+) -> Result<(Run, Vec<(String, i64)>)> {
+    let abandoned = tx.all(ABANDON, args![organization, resume_since]).await?;
     if let Some(run) = tx.optional(RUNNING, args![organization]).await? {
-        return Ok(run);
+        return Ok((run, abandoned));
     }
     tx.execute(BEGIN, args![id, organization, now]).await?;
-    tx.one(RUNNING, args![organization]).await
+    Ok((tx.one(RUNNING, args![organization]).await?, abandoned))
 }
 
-/// Adds to what a reconciliation has compared and found; answers how many objects differed so far.
-pub async fn count(tx: &mut Tx, run: &str, objects: i64, drifted: i64) -> Result<i64> {
-    let row: Option<(i64,)> = tx.optional(COUNT, args![run, objects, drifted]).await?;
-    Ok(row.map_or(0, |row| row.0))
+/// What a reconciliation has found so far.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Counted {
+    /// As in [`Run`].
+    pub state: String,
+    /// Objects that differed.
+    pub drifted: i64,
+}
+
+/// Adds to what a reconciliation has compared and found; `None`: it was forgotten.
+pub async fn count(tx: &mut Tx, run: &str, objects: i64, drifted: i64) -> Result<Option<Counted>> {
+    tx.optional(COUNT, args![run, objects, drifted]).await
+}
+
+/// Takes back what a reconciliation has found of which an event told that was still on its way.
+pub async fn excuse(tx: &mut Tx, organization: &str, run: &Run) -> Result<()> {
+    let late: Vec<(String, String)> =
+        tx.all(LATE, args![&run.id, organization, run.started_at]).await?;
+    for (kind, id) in &late {
+        tx.execute(EXCUSE, args![&run.id, kind, id]).await?;
+    }
+    count(tx, &run.id, 0, -i64::try_from(late.len()).unwrap_or(0)).await?;
+    Ok(())
+}
+
+/// When the last reconciliation ended that saw everything.
+pub async fn last_done(db: &Db, organization: &str) -> Result<Option<Timestamp>> {
+    let (last,): (Option<Timestamp>,) = db.one(LAST_DONE, args![organization]).await?;
+    Ok(last)
 }
 
 /// Ends a reconciliation, and forgets those that began before a moment. Answers how many objects differed.
@@ -126,11 +168,11 @@ pub async fn finish(
     run: &str,
     now: Timestamp,
     forget_before: Timestamp,
-) -> Result<u64> {
+) -> Result<i64> {
     let drifted: Option<(i64,)> = tx.optional(FINISH, args![run, now]).await?;
     tx.execute(FORGET, args![organization, forget_before]).await?;
     tx.execute(FORGET_DRIFT, args![organization, forget_before]).await?;
-    Ok(drifted.and_then(|row| u64::try_from(row.0).ok()).unwrap_or(0))
+    Ok(drifted.map_or(0, |row| row.0))
 }
 
 /// The latest reconciliations, newest first.

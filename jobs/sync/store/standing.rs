@@ -61,7 +61,7 @@ pub struct Standing {
     /// Type and id of her objects of which a comparison found that Stripe says something else: they are being fetched
     /// without any event's asking for it.
     pub drift: Vec<(String, String)>,
-    /// When the last whole reconciliation of the organization's customers and subscriptions ended; `None`: none has.
+    /// When the last whole reconciliation of the organization ended; `None`: none has.
     pub reconciled_at: Option<Timestamp>,
     /// When Stripe will be asked next without an event's asking for it.
     pub next_check_at: Option<Timestamp>,

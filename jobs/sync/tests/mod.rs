@@ -3,6 +3,7 @@
 mod history;
 mod objects;
 mod access;
+mod drift;
 mod links;
 mod lives;
 mod order;
