@@ -8,7 +8,8 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-/// The longest that a caller is kept waiting; with more to wait it goes away and comes back.
+/// The longest that a caller is kept waiting; with more to wait it goes away and comes back. However small the rate has
+/// become, one request is let through in this time, because a longer wait would send everybody away.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// What the bucket holds at the most, as the time in which it fills.
@@ -97,7 +98,8 @@ impl Bucket {
         if !closed.is_zero() {
             return Err(closed);
         }
-        let full_at = self.full_at.max(now) + self.interval * WHOLE / self.left_of_rate(now);
+        let interval = (self.interval * WHOLE / self.left_of_rate(now)).min(WAIT_MAX);
+        let full_at = self.full_at.max(now) + interval;
         let wait = full_at.saturating_sub(now + BURST);
         if wait > WAIT_MAX {
             return Err(wait);
@@ -199,6 +201,17 @@ mod tests {
         }
         assert_eq!(bucket.left_of_rate(ms(67_000)), 550);
         assert_eq!(bucket.left_of_rate(ms(400_000)), WHOLE);
+    }
+
+    #[test]
+    fn a_small_rate_that_was_halved_again_and_again_still_lets_somebody_through() {
+        for per_second in 1..=8 {
+            let mut bucket = Bucket::new(per_second);
+            for at in 0..10 {
+                bucket.slow_down(ms(at * 1_000), Duration::ZERO);
+            }
+            assert!(bucket.take(ms(10_000)).is_ok(), "{per_second} a second");
+        }
     }
 
     #[tokio::test]

@@ -315,7 +315,7 @@ fn check(organization: &str, account: &Account) -> anyhow::Result<()> {
     );
     ensure!(
         account.rate_limit > 0,
-        "organization `{organization}`: stripe.rate is 0, expected at least 1 request per second"
+        "organization `{organization}`: stripe.rate_limit is 0, expected at least 1 request per second"
     );
     ensure!(
         !account.timeout.is_zero(),
