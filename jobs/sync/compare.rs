@@ -20,7 +20,7 @@ pub struct Drift {
     /// Stripe's id.
     pub id: String,
     /// `missing` (Stripe has it, we do not), `extra` (we have it, Stripe does not) or `differs`.
-    pub cause: &'static str,
+    pub how: &'static str,
     /// The top-level fields that differ. Never their values: they can be personal.
     pub fields: Vec<String>,
 }

@@ -129,7 +129,7 @@ impl Seen {
 impl Comparison {
     /// Notes an object unless both sides are equal.
     fn note(&mut self, kind: ObjectType, id: &str, ours: Option<&Object>, stripes: Option<&Value>) {
-        let (cause, fields) = match (ours, stripes) {
+        let (how, fields) = match (ours, stripes) {
             (Some(object), Some(value)) => {
                 ("differs", fields(&apply::read(&object.raw).unwrap_or(Value::Null), value))
             }
@@ -137,7 +137,7 @@ impl Comparison {
             (Some(_), None) => ("extra", vec!["id".to_owned()]),
         };
         if !fields.is_empty() {
-            self.drift.push(Drift { object_type: kind.as_str(), id: id.to_owned(), cause, fields });
+            self.drift.push(Drift { object_type: kind.as_str(), id: id.to_owned(), how, fields });
         }
     }
 }

@@ -110,7 +110,7 @@ async fn diff(env: &Env, global: &Global, organization: &str) -> Outcome {
             let fields = drift.fields.join(", ");
             print(&format!(
                 "{} {}: {} ({fields})",
-                drift.object_type, drift.id, drift.cause
+                drift.object_type, drift.id, drift.how
             ))?;
         }
         print(&format!(
@@ -157,7 +157,8 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
     let events = sync::store::status::events(&env.db, organization).await?;
     let cursors = cursors::all(&env.db, organization).await?;
     let mut rows = Rows::new(&["what", "count", "state", "as of"]);
-    let parked = parked::get(&env.db, organization).await?;
+    let has_stripe = env.settings.organizations.get(organization).is_some_and(|it| it.has_stripe);
+    let parked = parked::get(&env.db, organization).await?.filter(|_| has_stripe);
     if let Some(parked) = &parked {
         rows.row([
             format!("waits: {}", parked.reason),

@@ -208,7 +208,7 @@ async fn the_mirror_tells_how_it_is_and_can_be_filled_anew() {
         (&diff["equal"], &diff["drifted"]),
         (&json!(false), &json!(1))
     );
-    assert_eq!(diff["drift"][0]["cause"], "missing");
+    assert_eq!(diff["drift"][0]["how"], "missing");
     let other = app.key("other", &Scope::ALL).await;
     for answer in [
         app.act(&other, "/v1/sync/backfill").await,

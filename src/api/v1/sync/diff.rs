@@ -39,7 +39,7 @@ struct DriftBody {
     id: String,
     /// `missing` (Stripe has it, we do not), `extra` (we have it, Stripe does not) or `differs`.
     #[schema(example = "differs")]
-    cause: &'static str,
+    how: &'static str,
     /// The fields that differ; never their values.
     fields: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl From<Drift> for DriftBody {
         Self {
             object_type: drift.object_type,
             id: drift.id,
-            cause: drift.cause,
+            how: drift.how,
             fields: drift.fields,
         }
     }
