@@ -1,6 +1,6 @@
 //! Reads the events that have come and applies what they carry, where that is provably the newest that is known.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ use crate::kernel::{
     Context, Env, Job, JobError, JobResult, Report, Unique,
     db::{self, Error},
     limits::BUSY_RETRIES_MAX,
+    outbox::{self, NewJob},
+    ports::ObjectType,
 };
 
 /// Events of one transaction.
@@ -74,12 +76,29 @@ impl Job for ApplyEvents {
 async fn leave(env: &Env, organization: &str, unknown: &[Unread]) -> db::Result<Done> {
     let ids: Vec<&str> = unknown.iter().map(|event| event.id.as_str()).collect();
     if !ids.is_empty() {
-        tracing::warn!(organization, events = ids.len(), "{NOT_MIRRORED}");
+        let types: BTreeSet<&str> = unknown.iter().filter_map(|event| event.object_type.as_deref()).collect();
+        tracing::warn!(organization, events = ids.len(), ?types, "{NOT_MIRRORED}");
         let mut tx = env.db.begin().await?;
         events::mark(&mut tx, organization, &ids, Some(NOT_MIRRORED), env.now()).await?;
         tx.commit().await?;
     }
     Ok(Done { failed: u64::try_from(ids.len()).unwrap_or(u64::MAX), ..Done::default() })
+}
+
+/// Has events read that an older memberd had to leave because only this one mirrors objects of their type.
+///
+/// # Errors
+/// When the database cannot be read or written.
+pub async fn read_what_an_older_one_left(env: &Env) -> db::Result<()> {
+    let types = ObjectType::ALL.map(ObjectType::as_str);
+    for organization in env.settings.organizations.keys() {
+        let mut tx = env.db.begin().await?;
+        if events::renew_left(&mut tx, organization, NOT_MIRRORED, &types).await? > 0 {
+            outbox::enqueue(&mut tx, env, NewJob::of(organization, &ApplyEvents {})?).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies a batch. One that the database does not take is halved until the object is found that is to blame; the

@@ -2,7 +2,7 @@
 
 use memberd_jobs::{
     kernel::db::Error,
-    sync::{derive_if_policy_changed, other_account},
+    sync::{derive_if_policy_changed, other_account, read_what_an_older_one_left},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +66,7 @@ async fn serve(loaded: &Loaded) -> Outcome {
             return Err(Failure::new(Failure::USAGE, other.to_string()));
         }
         derive_if_policy_changed(&env).await?;
+        read_what_an_older_one_left(&env).await?;
         daemon::run(env, config, metrics, stop.clone()).await?;
         Ok(())
     };

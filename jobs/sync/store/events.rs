@@ -80,6 +80,14 @@ const RENEW: Sql = Sql::both(
      WHERE organization_id = $1 AND id = $2 AND object_type IS NOT NULL AND object_id IS NOT NULL
      RETURNING object_type, object_id",
 );
+const RENEW_LEFT: Sql = Sql::split(
+    "UPDATE stripe_events SET state = 'new', error = NULL, applied_at = NULL, asked_at = NULL
+     WHERE organization_id = $1 AND state = 'failed' AND error = $2
+       AND object_type IN (SELECT value FROM json_each($3))",
+    "UPDATE stripe_events SET state = 'new', error = NULL, applied_at = NULL, asked_at = NULL
+     WHERE organization_id = $1 AND state = 'failed' AND error = $2
+       AND object_type = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+);
 const PRUNE: Sql = Sql::both(
     "UPDATE stripe_events SET body = NULL WHERE (organization_id, id) IN (
         SELECT organization_id, id FROM stripe_events WHERE received_at < $1 AND body IS NOT NULL
@@ -265,6 +273,17 @@ pub async fn renew(
     now: Timestamp,
 ) -> Result<Option<(String, String)>> {
     tx.optional(RENEW, args![organization, event, now]).await
+}
+
+/// Makes events new again of which nothing came for this reason, and whose objects are of these types; answers how many.
+pub async fn renew_left(
+    tx: &mut Tx,
+    organization: &str,
+    why: &str,
+    types: &[&str],
+) -> Result<u64> {
+    let types = serde_json::Value::from(types).to_string();
+    tx.execute(RENEW_LEFT, args![organization, why, types]).await
 }
 
 /// Forgets the bodies of events received before a moment; ids stay, so that a late duplicate is still known.
