@@ -12,7 +12,7 @@ use super::{
     drift::{self, Found},
     model,
     order::Change,
-    park::trouble,
+    park::{trouble, welcome},
     store::{
         events::{self, Announced},
         objects::{self, Object, Scope, Truth},
@@ -124,6 +124,7 @@ impl FetchObject {
             Ok(fetched) => fetched,
             Err(error) => return Err(trouble(env, organization, error).await?),
         };
+        welcome(env, organization).await?;
         fetched.raw = fetched.raw.map(|raw| model::kept_text(kind, &raw).into_owned());
         let alive = alive_at(announced, before.as_ref());
         if fetched.raw.is_none() && alive.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of) {

@@ -48,7 +48,7 @@ mod walk;
 mod tests;
 
 pub use account::{OtherAccount, other_account};
-pub use apply_events::ApplyEvents;
+pub use apply_events::{ApplyEvents, read_what_an_older_one_left};
 pub use backfill_objects::BackfillObjects;
 pub use compare::{Difference, Drift};
 pub use derive_members::{DeriveMembers, derive_if_policy_changed};
@@ -57,7 +57,7 @@ pub use fetch_object::FetchObject;
 pub use find_customers::FindCustomers;
 pub use poll_events::PollEvents;
 pub use prune_event_bodies::PruneEventBodies;
-pub use receive::{Arrived, ReceiveError, Received, Source, receive, replay, store as store_events};
+pub use receive::{Arrived, ReceiveError, Received, Source, receive, replay, store_each as store_events};
 pub use reconcile_objects::ReconcileObjects;
 pub use reproject::{Progress, reproject};
 pub use review_links::ReviewLinks;

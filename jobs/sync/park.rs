@@ -21,8 +21,13 @@ pub(super) async fn trouble(
     organization: &str,
     error: StripeError,
 ) -> db::Result<JobError> {
-    if !refuses_key(&error) {
-        return Ok(error.into());
+    Ok(if park(env, organization, &error).await? { JobError::Snooze(PARKED_PAUSE) } else { error.into() })
+}
+
+/// Parks the organization if Stripe refuses its key; tells whether it does.
+pub(super) async fn park(env: &Env, organization: &str, error: &StripeError) -> db::Result<bool> {
+    if !refuses_key(error) {
+        return Ok(false);
     }
     let parked = Parked { reason: error.to_string(), since: env.now() };
     let mut tx = env.db.begin().await?;
@@ -33,10 +38,10 @@ pub(super) async fn trouble(
         tracing::error!(
             organization,
             %error,
-            "stripe refuses the organization's key: its work waits until the key works again"
+            "stripe refuses the organization's key, so its work waits: replace stripe.secret_key and restart"
         );
     }
-    Ok(JobError::Snooze(PARKED_PAUSE))
+    Ok(true)
 }
 
 fn refuses_key(error: &StripeError) -> bool {
@@ -46,7 +51,7 @@ fn refuses_key(error: &StripeError) -> bool {
     }
 }
 
-/// The key works: lets the organization's work go on.
+/// The key works, as an answer of Stripe has shown: lets the organization's work go on.
 pub(super) async fn welcome(env: &Env, organization: &str) -> db::Result<()> {
     if parked::get(&env.db, organization).await?.is_none() {
         return Ok(());

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ApplyEvents, Arrived, ReceiveError, Received, Source,
-    park::{trouble, welcome},
-    receive::store,
+    park::{park, welcome},
+    receive::store_each,
     store::{
         cursors::{self, Cursor},
-        events, parked,
+        events,
     },
     walk::BAD_REQUEST,
 };
@@ -33,6 +33,9 @@ const ASKED_FOR: Duration = Duration::from_hours(24);
 
 /// Pages of one run, the newest first; the next run goes on with what is older.
 const PAGES_MAX: usize = 1_000;
+
+/// A poll that was told to stop goes on after this.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
 
 /// Its name in the table of cursors.
 const STREAM: &str = "events";
@@ -63,8 +66,6 @@ impl Job for PollEvents {
                     seen += of_one;
                     new += new_of_one;
                 }
-                // One that is parked is tried again by the next poll.
-                Err(JobError::Snooze(_)) if parked::get(&cx.env.db, id).await?.is_some() => {}
                 // The trouble of one organization must not hold up the others.
                 Err(error) => trouble = trouble.or(Some(error)),
             }
@@ -82,6 +83,9 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
     let (mut seen, mut new) = (0, 0);
     let mut look = Look::read(env, organization).await?;
     for _ in 0..PAGES_MAX {
+        if cx.cancel.is_cancelled() {
+            return Err(JobError::Snooze(RESUME_PAUSE));
+        }
         let listing = Listing::EventsSince(look.since);
         let page = match env.stripe.list(organization, listing, look.after.as_deref()).await {
             Ok(page) => page,
@@ -90,7 +94,11 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
                 if matches!(error, StripeError::Refused { status: BAD_REQUEST, .. }) && look.after.take().is_some() {
                     look.keep(env, organization).await?;
                 }
-                return Err(trouble(env, organization, error).await?);
+                // One that is parked is tried again by the next poll.
+                if park(env, organization, &error).await? {
+                    return Ok((seen, new));
+                }
+                return Err(error.into());
             }
         };
         welcome(env, organization).await?;
@@ -208,8 +216,19 @@ async fn receive_unknown(
     if unknown.is_empty() {
         return Ok(0);
     }
-    let new = store(env, &unknown).await?.into_iter().filter(|one| *one == Received::New).count();
-    Ok(u64::try_from(new).unwrap_or(u64::MAX))
+    let mut new = 0;
+    for (arrived, stored) in unknown.iter().zip(store_each(env, &unknown).await) {
+        match stored {
+            Ok(received) => new += u64::from(received == Received::New),
+            // What the database refuses because of one event must not keep the poll at its page for ever.
+            Err(error @ (db::Error::Other(_) | db::Error::Conflict(_))) => {
+                let event = arrived.id();
+                tracing::error!(organization, event, %error, "an event could not be stored and is left out");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(new)
 }
 
 /// Reads no more of the event than its id.

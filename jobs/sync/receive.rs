@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{ApplyEvents, FetchObject, apply::stripe_of, model, store::events::{self, NewEvent}};
 use crate::kernel::{
     Env, Timestamp, db,
+    limits::BUSY_RETRIES_MAX,
     outbox::{self, NewJob},
     ports::ObjectType,
 };
@@ -108,6 +109,11 @@ impl Arrived {
         self.body.len()
     }
 
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.facts.id
+    }
+
     /// When the event was made at Stripe.
     pub const fn created_at(&self) -> Timestamp {
         self.facts.created_at
@@ -131,7 +137,7 @@ pub async fn receive(env: &Env, organization: &str, body: &str) -> Result<Receiv
 ///
 /// # Errors
 /// The database's: then nothing was stored.
-pub async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> {
+async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> {
     // Each once, and in the order of their keys, so that two who store the same events never wait for each other.
     let once: BTreeMap<_, _> = arrived
         .iter()
@@ -171,6 +177,30 @@ pub async fn store(env: &Env, arrived: &[Arrived]) -> db::Result<Vec<Received>> 
     // Also when all were seen: on SQLite they may be of the group that is still to be made durable.
     tx.commit().await?;
     Ok(received)
+}
+
+/// Stores events in one transaction, and one by one when the database does not take them together: what it refuses because
+/// of one event must not be refused to the others. Answers for each event, in their order.
+pub async fn store_each(env: &Env, arrived: &[Arrived]) -> Vec<db::Result<Received>> {
+    let mut stored = store(env, arrived).await;
+    for _ in 0..BUSY_RETRIES_MAX {
+        if !matches!(stored, Err(db::Error::Busy(_))) {
+            break;
+        }
+        stored = store(env, arrived).await;
+    }
+    match stored {
+        Ok(received) => received.into_iter().map(Ok).collect(),
+        Err(db::Error::Other(_) | db::Error::Conflict(_)) if arrived.len() > 1 => {
+            let mut answers = Vec::with_capacity(arrived.len());
+            for one in arrived {
+                let stored = store(env, std::slice::from_ref(one)).await;
+                answers.push(stored.map(|received| received.first().copied().unwrap_or(Received::Seen)));
+            }
+            answers
+        }
+        Err(error) => vec![Err(error); arrived.len()],
+    }
 }
 
 /// Whose event it is that came for `organization`. A platform's Connect endpoint tells of every account that is

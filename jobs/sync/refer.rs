@@ -14,10 +14,10 @@ use super::{
         known,
         objects::{self, Scope},
     },
-    walk::Purpose,
+    walk::{Purpose, report},
 };
 use crate::kernel::{
-    Env, JobError, Report,
+    Context, Env, JobError, Report,
     db::{Result, Tx},
     outbox::{self, NewJob, PRIORITY_LOW},
     ports::ObjectType,
@@ -47,11 +47,11 @@ pub(super) async fn payment_methods(
 /// What takes the place of a walk for a type without a list: what is known is fetched again, and the account itself
 /// also when it is not known. The next turn goes on where this one ends, so that each has its turn.
 pub(super) async fn again(
-    env: &Env,
-    organization: &str,
+    cx: &Context,
     kind: ObjectType,
     purpose: Purpose<'_>,
 ) -> std::result::Result<Report, JobError> {
+    let (env, organization) = (&cx.env, cx.organization());
     let stripe = apply::stripe_of(env, organization);
     let scope = Scope { organization, stripe: &stripe };
     let stream = purpose.stream(kind);
@@ -63,20 +63,21 @@ pub(super) async fn again(
     if kind == ObjectType::Account && ids.is_empty() && !stripe.account.is_empty() {
         ids.push(stripe.account.clone());
     }
-    let report = Report::none().with("objects", ids.len());
+    let objects = i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let cursor = Cursor {
         stream,
         cursor: next,
         state: "done".to_owned(),
-        objects: i64::try_from(ids.len()).unwrap_or(i64::MAX),
+        objects,
         started_at: env.now(),
         updated_at: env.now(),
     };
     cursors::put(&mut tx, organization, &cursor).await?;
     let run = purpose.run().map(|run| run.id.as_str());
     send_for(&mut tx, env, organization, kind, ids, run).await?;
+    purpose.complete_in(cx, &mut tx, objects).await?;
     tx.commit().await?;
-    Ok(report)
+    Ok(report(objects))
 }
 
 /// The id after which the rest of many is, if a batch did not take all.

@@ -17,7 +17,7 @@ use super::{
     drift::{self, Found},
     find_customers,
     model::kept_text,
-    park::trouble,
+    park::{trouble, welcome},
     refer,
     store::{
         cursors::{self, Cursor},
@@ -70,6 +70,15 @@ impl<'a> Purpose<'a> {
         }
     }
 
+    /// Ends the job with its last page, if it walks this one type only: otherwise a crash between the two would begin the
+    /// whole walk anew.
+    pub(super) async fn complete_in(self, cx: &Context, tx: &mut Tx, objects: i64) -> db::Result<()> {
+        match self {
+            Self::Backfill => cx.complete_in(tx, &report(objects)).await,
+            Self::Reconcile(_) => Ok(()),
+        }
+    }
+
     /// Whether a place is one of this walk, not of one before: a backfill goes on with what is not done, a
     /// reconciliation with what its run has begun or done.
     fn owns(self, cursor: &Cursor) -> bool {
@@ -78,6 +87,11 @@ impl<'a> Purpose<'a> {
             Self::Reconcile(run) => cursor.started_at >= run.started_at,
         }
     }
+}
+
+/// What a walk tells.
+pub(super) fn report(objects: i64) -> Report {
+    Report::none().with("objects", objects)
 }
 
 /// Walks one type and applies what is found.
@@ -91,7 +105,7 @@ pub(super) async fn walk(
     let before = cursors::get(&env.db, organization, &stream).await?;
     let mut at = before.filter(|cursor| purpose.owns(cursor));
     if at.as_ref().is_none_or(|cursor| cursor.state == "running") && Listing::of(kind).is_empty() {
-        return refer::again(env, organization, kind, purpose).await;
+        return refer::again(cx, kind, purpose).await;
     }
     while at.as_ref().is_none_or(|cursor| cursor.state == "running") {
         if cx.cancel.is_cancelled() {
@@ -104,10 +118,11 @@ pub(super) async fn walk(
             Ok(page) => page,
             Err(error) => return Err(start_over(env, organization, purpose, (at, &place), error).await?),
         };
+        welcome(env, organization).await?;
         let cursor = at.unwrap_or_else(|| Cursor::at_start(stream.clone(), asked));
         at = Some(step(cx, kind, purpose, cursor, &page).await?);
     }
-    Ok(Report::none().with("objects", at.map_or(0, |cursor| cursor.objects)))
+    Ok(report(at.map_or(0, |cursor| cursor.objects)))
 }
 
 /// Notes that the first fill of a type is under way, unless it is known to be.
@@ -159,6 +174,9 @@ async fn step(
         runs::count(&mut tx, &run.id, met, 0).await?;
     }
     cursors::put(&mut tx, organization, &cursor).await?;
+    if cursor.state == "done" {
+        purpose.complete_in(cx, &mut tx, cursor.objects).await?;
+    }
     tx.commit().await?;
     Ok(cursor)
 }

@@ -28,6 +28,8 @@ const NO_JITTER: f64 = 0.5;
 pub struct Drained {
     /// Runs that completed their job.
     pub completed: u64,
+    /// Those of them that put their end into a transaction of their own.
+    pub by_themselves: u64,
     /// Runs that will be tried again later.
     pub retried: u64,
     /// Runs that ended their job for good without success.
@@ -67,13 +69,26 @@ impl TestDb {
                         "more than {RUNS_MAX} runs, the last of {}",
                         job.kind
                     );
-                    run(&self.env, registry, job, &mut drained).await;
+                    run(&self.env, registry, job, CancellationToken::new(), &mut drained).await;
                 }
             }
             if runs == before {
                 return drained;
             }
         }
+    }
+
+    /// Runs each due job once, told to stop from the beginning, as at a shutdown.
+    pub async fn drain_stopping(&self, registry: &Registry) -> Drained {
+        let mut drained = Drained::default();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        for queue in Queue::ALL {
+            for job in claim_some(&self.env, queue).await {
+                run(&self.env, registry, job, stop.clone(), &mut drained).await;
+            }
+        }
+        drained
     }
 }
 
@@ -100,13 +115,19 @@ async fn claim_some(env: &Env, queue: Queue) -> Vec<Claimed> {
         .unwrap_or_else(|error| panic!("claiming: {error}"))
 }
 
-async fn run(env: &Env, registry: &Registry, job: Claimed, drained: &mut Drained) {
+async fn run(
+    env: &Env,
+    registry: &Registry,
+    job: Claimed,
+    stop: CancellationToken,
+    drained: &mut Drained,
+) {
     let result = match (
         registry.job(&job.kind),
         serde_json::from_str::<Value>(&job.args),
     ) {
         (Some(def), Ok(args)) => {
-            let cx = Context::new(env.clone(), job.clone(), CancellationToken::new());
+            let cx = Context::new(env.clone(), job.clone(), stop);
             (def.run)(args, Arc::new(cx)).await
         }
         (None, _) => Err(JobError::Fail(anyhow::anyhow!(
@@ -130,6 +151,7 @@ async fn run(env: &Env, registry: &Registry, job: Claimed, drained: &mut Drained
     let settled = settled
         .await
         .unwrap_or_else(|error| panic!("acknowledging: {error}"));
+    drained.by_themselves += u64::from(completed && settled.applied == 0);
     // A job that completed itself in its own transaction has nothing left to acknowledge.
     assert!(
         completed || settled.applied == 1,

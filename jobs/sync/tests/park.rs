@@ -71,6 +71,30 @@ both! {
         assert_eq!(parked::get(&db.db, "another").await.unwrap(), None);
     }
 
+    async fn any_answer_shows_that_the_key_works_again(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        let fetch = FetchObject::of(ObjectType::Customer, "cus_1");
+        let walk = BackfillObjects { object_type: Some("customer".to_owned()) };
+        for job in [NewJob::of("default", &fetch).unwrap(), NewJob::of("default", &walk).unwrap()] {
+            db.stripe.fail_next(refused(401, "api_key_expired"));
+            db.enqueue(job).await;
+            assert_eq!(db.drain(&registry()).await.snoozed, 1);
+            assert!(parked::get(&db.db, "default").await.unwrap().is_some());
+            db.advance(Duration::from_mins(5));
+            assert_eq!(db.drain(&registry()).await.completed, 1);
+            assert_eq!(parked::get(&db.db, "default").await.unwrap(), None);
+        }
+    }
+
+    async fn a_poll_of_a_parked_organization_that_must_wait_is_not_left_out(db: TestDb) {
+        poll(&db).await;
+        db.stripe.fail_next(refused(401, "api_key_expired"));
+        assert_eq!(db.drain(&registry()).await.completed, 1);
+        poll(&db).await;
+        db.stripe.fail_next(StripeError::RateLimited(Duration::from_secs(1)));
+        assert_eq!(db.drain(&registry()).await.snoozed, 1);
+    }
+
     async fn a_key_that_lacks_a_right_parks_nobody(db: TestDb) {
         db.enqueue(NewJob::of("default", &FetchObject::of(ObjectType::Customer, "cus_9")).unwrap()).await;
         db.stripe.fail_next(refused(403, "more_permissions_required"));

@@ -242,6 +242,28 @@ both! {
         assert_eq!(db.count("customers").await, 36);
     }
 
+    async fn a_poll_that_is_told_to_stop_asks_for_no_more(db: TestDb) {
+        db.stripe.put(&customer("cus_1"));
+        enqueue(&db, &PollEvents::default()).await;
+        assert_eq!((db.drain_stopping(&registry()).await.snoozed, db.stripe.calls().len()), (1, 0));
+        db.advance(Duration::from_secs(1));
+        assert_eq!(db.drain(&registry()).await.completed, 1);
+    }
+
+    async fn an_event_that_the_database_refuses_keeps_no_other_from_being_polled(db: TestDb) {
+        // Of two events of one type the second is refused.
+        db.execute(Sql::both("CREATE UNIQUE INDEX refuses ON stripe_events (type)"), &[]).await;
+        for (number, kind) in ["created", "updated", "updated", "deleted"].iter().enumerate() {
+            let mut made = event(&format!("evt_{number}"), &format!("customer.{kind}"), &customer("cus_1"));
+            made["created"] = json!(db.now().seconds() - 10 + i64::try_from(number).unwrap());
+            db.stripe.put_event(&made);
+        }
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!((db.count("stripe_events").await, db.count("stripe_objects WHERE deleted").await), (3, 1));
+        assert_eq!(db.count("sync_cursors WHERE stream = 'events' AND state = 'done'").await, 1);
+    }
+
     async fn an_event_whose_fetch_is_no_more_is_read_again_after_a_day(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         receive(&db, &old_event("evt_1", "customer.created", &customer("cus_1"))).await;

@@ -7,7 +7,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
 use memberd_jobs::{
-    kernel::{Env, db, limits::BUSY_RETRIES_MAX},
+    kernel::{Env, db},
     sync::{self, Arrived, Received},
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -105,32 +105,9 @@ async fn sit(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
 async fn store(env: &Env, group: impl Iterator<Item = Parcel>) {
     let (arrived, told): (Vec<_>, Vec<_>) =
         group.map(|parcel| (parcel.arrived, parcel.told)).unzip();
-    let mut stored = sync::store_events(env, &arrived).await;
-    for _ in 0..BUSY_RETRIES_MAX {
-        if !matches!(stored, Err(db::Error::Busy(_))) {
-            break;
-        }
-        stored = sync::store_events(env, &arrived).await;
-    }
-    let answers = match stored {
-        Ok(received) => received.into_iter().map(Ok).collect(),
-        Err(db::Error::Other(_) | db::Error::Conflict(_)) if arrived.len() > 1 => {
-            one_by_one(env, &arrived).await
-        }
-        Err(error) => vec![Err(error); arrived.len()],
-    };
+    let answers = sync::store_events(env, &arrived).await;
     for (told, answer) in told.into_iter().zip(answers) {
         // Who has given up meanwhile hears of it when Stripe sends it again.
         let _ = told.send(answer);
     }
-}
-
-/// What the database refuses because of one event must not be refused to the others.
-async fn one_by_one(env: &Env, arrived: &[Arrived]) -> Vec<db::Result<Received>> {
-    let mut answers = Vec::new();
-    for one in arrived {
-        let stored = sync::store_events(env, std::slice::from_ref(one)).await;
-        answers.push(stored.map(|received| received.first().copied().unwrap_or(Received::Seen)));
-    }
-    answers
 }
