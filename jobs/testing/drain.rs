@@ -69,7 +69,14 @@ impl TestDb {
                         "more than {RUNS_MAX} runs, the last of {}",
                         job.kind
                     );
-                    run(&self.env, registry, job, CancellationToken::new(), &mut drained).await;
+                    run(
+                        &self.env,
+                        registry,
+                        job,
+                        CancellationToken::new(),
+                        &mut drained,
+                    )
+                    .await;
                 }
             }
             if runs == before {

@@ -157,8 +157,14 @@ async fn status(env: &Env, global: &Global, organization: &str) -> Outcome {
     let events = sync::store::status::events(&env.db, organization).await?;
     let cursors = cursors::all(&env.db, organization).await?;
     let mut rows = Rows::new(&["what", "count", "state", "as of"]);
-    let has_stripe = env.settings.organizations.get(organization).is_some_and(|it| it.has_stripe);
-    let parked = parked::get(&env.db, organization).await?.filter(|_| has_stripe);
+    let has_stripe = env
+        .settings
+        .organizations
+        .get(organization)
+        .is_some_and(|it| it.has_stripe);
+    let parked = parked::get(&env.db, organization)
+        .await?
+        .filter(|_| has_stripe);
     if let Some(parked) = &parked {
         rows.row([
             format!("waits: {}", parked.reason),
