@@ -6,7 +6,7 @@ use super::{customer, event, invoice, product, receive, registry, subscription};
 use crate::{
     both,
     entitlements::store as entitlements,
-    kernel::{Timestamp, outbox::NewJob, ports::ObjectType},
+    kernel::{Timestamp, db::Sql, outbox::NewJob, ports::ObjectType},
     members::store::{self as members, Filter, TierFilter},
     sync::{FetchObject, SyncState, standing, store::{events, read::{self, EventFilter}}},
     testing::TestDb,
@@ -38,6 +38,45 @@ async fn listed(db: &TestDb, filter: Filter<'_>) -> Vec<String> {
     rows.into_iter()
         .map(|row| row.email.unwrap_or_default())
         .collect()
+}
+
+/// SQLite believes without statistics that an organization has ten rows, and would read all of them.
+#[tokio::test]
+async fn what_is_named_is_looked_up_and_not_searched_for() {
+    let db = TestDb::sqlite().await;
+    for (sql, index) in [
+        (
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT id FROM customers
+                 WHERE organization_id = 'a' AND member_id IN (SELECT value FROM json_each('[]'))",
+            ),
+            "customers_member (member_id=?)",
+        ),
+        (
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT id FROM subscriptions WHERE organization_id = 'a' AND NOT deleted
+                 AND customer_id IN (SELECT value FROM json_each('[]')) ORDER BY id",
+            ),
+            "subscriptions_customer (organization_id=? AND customer_id=?)",
+        ),
+        (
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT id FROM entitlements
+                 WHERE organization_id = 'a' AND member_id IN (SELECT value FROM json_each('[]'))",
+            ),
+            "entitlements_organization (organization_id=? AND member_id=?)",
+        ),
+        (
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT min(p.invoice_id || '') FROM invoice_payments AS p
+                 WHERE p.organization_id = 'a' AND p.payment_intent_id = 'b'",
+            ),
+            "invoice_payments_intent (organization_id=? AND payment_intent_id=?)",
+        ),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> = db.rows(sql, &[]).await;
+        assert!(plan.iter().any(|step| step.3.contains(index)), "{plan:#?}");
+    }
 }
 
 both! {

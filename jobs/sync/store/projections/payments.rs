@@ -14,14 +14,17 @@ const PUT_METHOD: Sql = Sql::both(
         brand = excluded.brand, last4 = excluded.last4, exp_month = excluded.exp_month, exp_year = excluded.exp_year,
         deleted = FALSE, created_at = excluded.created_at",
 );
-/// The invoice is what the charge says, else what a payment of an invoice says about it.
+/// The invoice is what the charge says, else what a payment of an invoice says about it. The least of a column as it is
+/// would be looked for in the index of invoices, one after the other.
 const PUT_CHARGE: Sql = Sql::both(
     "INSERT INTO charges (organization_id, id, customer_id, payment_intent_id, invoice_id, payment_method_id, status,
         currency, amount, amount_captured, amount_refunded, paid, refunded, disputed, failure_code, deleted,
         created_at)
      VALUES ($1, $2, $3, $4, coalesce($5,
-            (SELECT min(p.invoice_id) FROM invoice_payments AS p WHERE p.organization_id = $1 AND p.payment_intent_id = $4),
-            (SELECT min(p.invoice_id) FROM invoice_payments AS p WHERE p.organization_id = $1 AND p.charge_id = $2)),
+            (SELECT min(p.invoice_id || '') FROM invoice_payments AS p
+             WHERE p.organization_id = $1 AND p.payment_intent_id = $4),
+            (SELECT min(p.invoice_id || '') FROM invoice_payments AS p
+             WHERE p.organization_id = $1 AND p.charge_id = $2)),
         $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, FALSE, $16)
      ON CONFLICT (organization_id, id) DO UPDATE SET customer_id = excluded.customer_id,
         payment_intent_id = excluded.payment_intent_id, invoice_id = excluded.invoice_id,

@@ -1,0 +1,2 @@
+-- PostgreSQL gathers its statistics by itself; SQLite is given some.
+SELECT 1;
