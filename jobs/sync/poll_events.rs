@@ -40,10 +40,32 @@ const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// Its name in the table of cursors.
 const STREAM: &str = "events";
 
-/// Lists the events since the last poll for every organization and stores those that no webhook brought.
+/// An event that is older than this when a poll brings it is one that no webhook will bring soon.
+const DELIVERED_WITHIN: Duration = Duration::from_mins(1);
+
+/// How long after a poll that brought such events the organization is polled again: whatever keeps its webhooks away
+/// most likely goes on.
+const GAP_PAUSE: Duration = Duration::from_mins(1);
+
+/// Lists the events since the last poll and stores those that no webhook brought, for one organization or for all.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PollEvents {}
+pub struct PollEvents {
+    /// Whose events; none for all organizations that have a Stripe key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+}
+
+/// What a poll of one organization has brought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Brought {
+    /// Events listed.
+    seen: u64,
+    /// Those of them that were not here.
+    new: u64,
+    /// Those of the new ones that a webhook should have brought.
+    missed: u64,
+}
 
 impl Job for PollEvents {
     const KIND: &'static str = "sync.poll_events";
@@ -54,33 +76,54 @@ impl Job for PollEvents {
     const INSTALLATION: bool = true;
 
     fn unique_key(&self) -> Option<String> {
-        Some(String::new())
+        Some(self.organization.clone().unwrap_or_default())
     }
 
     async fn run(&self, cx: &Context) -> JobResult {
         let (mut seen, mut new, mut trouble) = (0_u64, 0_u64, None);
+        let mut gaps = Vec::new();
         let organizations = &cx.env.settings.organizations;
-        for (id, _) in organizations.iter().filter(|(_, it)| it.has_stripe) {
+        let wanted = |id: &str| self.organization.as_deref().is_none_or(|only| only == id);
+        for (id, _) in organizations.iter().filter(|(id, it)| it.has_stripe && wanted(id)) {
             match poll(cx, id).await {
-                Ok((of_one, new_of_one)) => {
-                    seen += of_one;
-                    new += new_of_one;
+                Ok(brought) => {
+                    seen += brought.seen;
+                    new += brought.new;
+                    if brought.missed > 0 {
+                        let (organization, events) = (id.as_str(), brought.missed);
+                        tracing::warn!(
+                            organization, events,
+                            "the poll brought events that no webhook has: look at the endpoint in stripe's dashboard"
+                        );
+                        gaps.push(organization);
+                    }
                 }
                 // The trouble of one organization must not hold up the others.
                 Err(error) => trouble = trouble.or(Some(error)),
             }
         }
         metrics::counter!("memberd_sync_polled_events_total").increment(new);
-        if let Some(error) = trouble {
-            return Err(error);
+        let report = Report::none().with("events", seen).with("new", new);
+        if !gaps.is_empty() {
+            let mut tx = cx.env.db.begin().await?;
+            if trouble.is_none() {
+                // It may be the next one's twin, which would fold into it while it runs.
+                cx.complete_in(&mut tx, &report).await?;
+            }
+            for organization in gaps {
+                let again = PollEvents { organization: Some(organization.to_owned()) };
+                let job = NewJob::of(organization, &again)?.due(cx.env.now().plus(GAP_PAUSE));
+                outbox::enqueue(&mut tx, &cx.env, job).await?;
+            }
+            tx.commit().await?;
         }
-        Ok(Report::none().with("events", seen).with("new", new))
+        trouble.map_or(Ok(report), Err)
     }
 }
 
-async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> {
+async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
     let env = &cx.env;
-    let (mut seen, mut new) = (0, 0);
+    let mut brought = Brought::default();
     let mut look = Look::read(env, organization).await?;
     for _ in 0..PAGES_MAX {
         if cx.cancel.is_cancelled() {
@@ -96,7 +139,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
                 }
                 // One that is parked is tried again by the next poll.
                 if park(env, organization, &error).await? {
-                    return Ok((seen, new));
+                    return Ok(brought);
                 }
                 return Err(error.into());
             }
@@ -105,10 +148,12 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
         // The newest page tells up to when this poll has looked. That its question came before is in the overlap.
         look.reached = look.reached.or(Some(page.as_of));
         let ids: Vec<Option<String>> = page.objects.iter().map(|body| id_of(body)).collect();
-        let new_of_page = receive_unknown(env, organization, &page.objects, &ids).await?;
-        look.add(new_of_page);
-        new += new_of_page;
-        seen += u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        let overdue = page.until.minus(DELIVERED_WITHIN);
+        let (new, missed) = receive_unknown(env, organization, &page.objects, &ids, overdue).await?;
+        look.add(new);
+        brought.new += new;
+        brought.missed += missed;
+        brought.seen += u64::try_from(ids.len()).unwrap_or(u64::MAX);
         look.after = ids.into_iter().next_back().flatten().filter(|_| page.has_more);
         if look.after.is_none() {
             look.finish(env, organization).await?;
@@ -116,7 +161,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<(u64, u64), JobError> 
         }
         look.keep(env, organization).await?;
     }
-    Ok((seen, new))
+    Ok(brought)
 }
 
 /// How far a poll has looked. It goes from the newest event to the oldest, so that it is not over before its last page;
@@ -190,14 +235,15 @@ impl Look {
     }
 }
 
-/// Stores those events of a page that are not here; answers how many are new. Nearly all are here, and a read tells so
-/// for the whole page, without a durable commit.
+/// Stores those events of a page that are not here; answers how many are new, and how many of these were made before
+/// `overdue`. Nearly all are here, and a read tells so for the whole page, without a durable commit.
 async fn receive_unknown(
     env: &Env,
     organization: &str,
     bodies: &[String],
     ids: &[Option<String>],
-) -> Result<u64, JobError> {
+    overdue: Timestamp,
+) -> Result<(u64, u64), JobError> {
     let named: Vec<&str> = ids.iter().filter_map(Option::as_deref).collect();
     let known = events::known(&env.db, organization, &named).await?;
     let mut unknown = Vec::new();
@@ -214,12 +260,16 @@ async fn receive_unknown(
         }
     }
     if unknown.is_empty() {
-        return Ok(0);
+        return Ok((0, 0));
     }
-    let mut new = 0;
+    let (mut new, mut missed) = (0, 0);
     for (arrived, stored) in unknown.iter().zip(store_each(env, &unknown).await) {
         match stored {
-            Ok(received) => new += u64::from(received == Received::New),
+            Ok(Received::New) => {
+                new += 1;
+                missed += u64::from(arrived.created_at() < overdue);
+            }
+            Ok(_) => {}
             // What the database refuses because of one event must not keep the poll at its page for ever.
             Err(error @ (db::Error::Other(_) | db::Error::Conflict(_))) => {
                 let event = arrived.id();
@@ -228,7 +278,7 @@ async fn receive_unknown(
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(new)
+    Ok((new, missed))
 }
 
 /// Reads no more of the event than its id.

@@ -242,6 +242,33 @@ both! {
         assert_eq!(db.count("customers").await, 36);
     }
 
+    async fn a_poll_that_brings_what_webhooks_have_missed_comes_again_soon(db: TestDb) {
+        let told = async |id: &str, ago: i64| {
+            let mut made = event(id, "customer.created", &customer(&format!("cus_of_{id}")));
+            made["created"] = json!(db.now().seconds() - ago);
+            db.stripe.put_event(&made);
+        };
+        let polls = async || db.count("jobs_done WHERE kind = 'sync.poll_events'").await;
+        // What was made a moment ago may still come by a webhook.
+        told("evt_young", 10).await;
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!((polls().await, db.count("jobs").await), (1, 0));
+        told("evt_old", 100).await;
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        for more in 1..=3 {
+            // As long as it brings such events.
+            told(&format!("evt_{more}"), 100).await;
+            db.advance(Duration::from_mins(1));
+            db.drain(&registry()).await;
+            assert_eq!(polls().await, 2 + more);
+        }
+        db.advance(Duration::from_mins(1));
+        db.drain(&registry()).await;
+        assert_eq!((polls().await, db.count("jobs").await, db.count("customers").await), (6, 0, 5));
+    }
+
     async fn a_poll_that_is_told_to_stop_asks_for_no_more(db: TestDb) {
         db.stripe.put(&customer("cus_1"));
         enqueue(&db, &PollEvents::default()).await;
