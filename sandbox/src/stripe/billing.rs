@@ -156,9 +156,13 @@ pub(crate) fn attempt(account: &mut Account, mut invoice: Value) -> Outcome {
     if due == 0 {
         return mark_paid(account, invoice);
     }
-    if card(account, text_of(&invoice, "customer")) == Card::Works {
-        payments::charge(account, &invoice);
-        return mark_paid(account, invoice);
+    match card(account, text_of(&invoice, "customer")) {
+        Card::Works => {
+            payments::charge(account, &invoice);
+            return mark_paid(account, invoice);
+        }
+        Card::Fails => payments::decline(account, &invoice),
+        Card::Missing => {}
     }
     let attempts = invoice["attempt_count"].as_u64().unwrap_or(0) + 1;
     invoice["attempt_count"] = json!(attempts);

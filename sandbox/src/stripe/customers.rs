@@ -105,6 +105,11 @@ fn apply(customer: &mut serde_json::Value, params: &Params) -> Result<(), ApiErr
         &["description", "email", "name", "phone", "default_source"],
     )?;
     params.copy_groups(customer, &["address", "shipping"])?;
+    for group in ["/address", "/shipping/address"] {
+        if let Some(address) = customer.pointer_mut(group).filter(|it| it.is_object()) {
+            *address = objects::address(address);
+        }
+    }
     params.merge_metadata(customer)?;
     if let Some(balance) = params.integer("balance")? {
         customer["balance"] = json!(balance);

@@ -11,6 +11,8 @@ pub(crate) struct ApiError {
     pub(crate) kind: &'static str,
     /// Stripe's error code, where it has one.
     pub(crate) code: Option<&'static str>,
+    /// Why the card's bank refused, in Stripe's word.
+    pub(crate) decline_code: Option<&'static str>,
     /// For people.
     pub(crate) message: String,
     /// The parameter at fault.
@@ -24,6 +26,7 @@ impl ApiError {
             status: 400,
             kind: "invalid_request_error",
             code: None,
+            decline_code: None,
             message: message.into(),
             param: (!param.is_empty()).then(|| param.to_owned()),
         }
@@ -42,7 +45,7 @@ impl ApiError {
         Self::bad_value(
             "parameter_missing",
             param,
-            format!("missing required param: {param}"),
+            format!("Missing required param: {param}."),
         )
     }
 
@@ -51,7 +54,7 @@ impl ApiError {
         Self::bad_value(
             "parameter_unknown",
             param,
-            format!("received unknown parameter: {param}"),
+            format!("Received unknown parameter: {param}"),
         )
     }
 
@@ -59,7 +62,7 @@ impl ApiError {
     pub(crate) fn no_such(status: u16, what: &str, id: &str, param: &str) -> Self {
         Self {
             status,
-            ..Self::bad_value("resource_missing", param, format!("no such {what}: '{id}'"))
+            ..Self::bad_value("resource_missing", param, format!("No such {what}: '{id}'"))
         }
     }
 
@@ -67,7 +70,7 @@ impl ApiError {
     pub(crate) fn no_route(method: &str, path: &str) -> Self {
         Self {
             status: 404,
-            ..Self::invalid("", format!("unrecognized request URL ({method}: {path})"))
+            ..Self::invalid("", format!("Unrecognized request URL ({method}: {path})."))
         }
     }
 
@@ -86,7 +89,9 @@ impl ApiError {
             status: 402,
             kind: "card_error",
             code: Some("card_declined"),
-            message: "the card was declined (metadata[sandbox_card] of the customer)".to_owned(),
+            decline_code: Some("generic_decline"),
+            message: "Your card was declined. (metadata[sandbox_card] of the customer says so.)"
+                .to_owned(),
             param: None,
         }
     }
@@ -140,6 +145,9 @@ impl ApiError {
                 "https://stripe.com/docs/error-codes/{}",
                 code.replace('_', "-")
             ));
+        }
+        if let Some(code) = self.decline_code {
+            error["decline_code"] = json!(code);
         }
         if let Some(param) = &self.param {
             error["param"] = json!(param);

@@ -45,6 +45,17 @@ fn walk(account: &Account, at: &mut Value, names: &[&str]) -> bool {
         }
         return true;
     };
+    if *name == "coupon"
+        && rest.is_empty()
+        && let Some(id) = at["coupon"].as_str()
+    {
+        // Coupons are named by people, so only the property tells what the id is of.
+        let coupon = account.read(Kind::Coupon, id);
+        return coupon.is_some_and(|coupon| {
+            at["coupon"] = coupon;
+            true
+        });
+    }
     match at.get_mut(*name) {
         // An unset property has nothing to expand.
         Some(Value::Null) => true,

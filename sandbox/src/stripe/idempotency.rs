@@ -20,6 +20,8 @@ pub(crate) type Print = [u8; 32];
 struct Entry {
     print: Print,
     since: i64,
+    /// `req_…` of the first request.
+    request: String,
     /// Absent while the first request is still at work.
     reply: Option<Reply>,
 }
@@ -52,7 +54,13 @@ pub(crate) fn print(method: &str, path: &str, body: &[u8]) -> Print {
 
 impl Idempotency {
     /// Takes the key for a request, or says why not.
-    pub(crate) fn claim(&mut self, key: &str, print: Print, now: i64) -> Result<Claim, ApiError> {
+    pub(crate) fn claim(
+        &mut self,
+        key: &str,
+        print: Print,
+        request: &str,
+        now: i64,
+    ) -> Result<Claim, ApiError> {
         self.sweep(now);
         match self
             .entries
@@ -70,9 +78,11 @@ impl Idempotency {
                 "the first request with this idempotency key is still at work: try again later",
             )),
             Some(Entry {
-                reply: Some(reply), ..
+                reply: Some(reply),
+                request,
+                ..
             }) => Ok(Claim::Answer(Reply {
-                replayed: true,
+                replay_of: Some(request.clone()),
                 ..reply.clone()
             })),
             None => {
@@ -81,6 +91,7 @@ impl Idempotency {
                     Entry {
                         print,
                         since: now,
+                        request: request.to_owned(),
                         reply: None,
                     },
                 );
@@ -103,12 +114,13 @@ impl Idempotency {
     }
 
     /// Keeps any answer under a key, as Stripe does with errors of a request that had begun.
-    pub(crate) fn keep(&mut self, key: &str, print: Print, reply: Reply, now: i64) {
+    pub(crate) fn keep(&mut self, key: &str, print: Print, request: &str, reply: Reply, now: i64) {
         self.entries.insert(
             key.to_owned(),
             Entry {
                 print,
                 since: now,
+                request: request.to_owned(),
                 reply: Some(reply),
             },
         );

@@ -47,7 +47,8 @@ pub(crate) fn page(
         .ok()
         .filter(|_| (1..=MAX_LIMIT).contains(&limit))
         .ok_or_else(|| {
-            ApiError::invalid(
+            ApiError::bad_value(
+                "parameter_invalid_integer",
                 "limit",
                 format!("limit must be between 1 and {MAX_LIMIT}, not {limit}"),
             )

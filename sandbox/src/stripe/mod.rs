@@ -48,8 +48,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     /// JSON.
     pub(crate) body: Arc<str>,
-    /// Whether this repeats the first answer of an idempotency key.
-    pub(crate) replayed: bool,
+    /// `req_…` of the first request with the idempotency key, when its answer is repeated.
+    pub(crate) replay_of: Option<String>,
 }
 
 impl Reply {
@@ -58,7 +58,7 @@ impl Reply {
         Self {
             status: error.status,
             body: Arc::from(error.body(request_id).to_string()),
-            replayed: false,
+            replay_of: None,
         }
     }
 }
@@ -138,7 +138,10 @@ impl State {
                 let message = "an idempotency key has at most 255 characters";
                 return Err(ApiError::idempotency(400, None, message));
             }
-            if let Claim::Answer(reply) = account.idempotency.claim(key, call.print(), now)? {
+            let claim = account
+                .idempotency
+                .claim(key, call.print(), &call.request_id, now)?;
+            if let Claim::Answer(reply) = claim {
                 return Ok(Begun::Done(reply));
             }
         }
@@ -176,7 +179,7 @@ impl State {
             Ok(body) => Reply {
                 status: 200,
                 body,
-                replayed: false,
+                replay_of: None,
             },
             Err(error) => Reply::error(&error, &call.request_id),
         };
@@ -191,9 +194,10 @@ impl State {
     pub(crate) fn keep(&mut self, call: &Call, reply: &Reply) {
         let now = self.clock.now();
         if let (Some(key), Ok(account)) = (&call.key, self.account_of(call)) {
+            let (print, request) = (call.print(), &call.request_id);
             account
                 .idempotency
-                .keep(key, call.print(), reply.clone(), now);
+                .keep(key, print, request, reply.clone(), now);
         }
     }
 
@@ -210,7 +214,7 @@ impl State {
             status: reply.status,
             idempotency_key: call.key.clone(),
             request_id: call.request_id.clone(),
-            replayed: reply.replayed,
+            replayed: reply.replay_of.is_some(),
         });
     }
 }

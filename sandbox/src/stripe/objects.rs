@@ -21,13 +21,20 @@ pub(crate) fn customer(id: &str, now: i64) -> Value {
     })
 }
 
+/// An address with all its lines, those that were not given being `null`.
+pub(crate) fn address(given: &Value) -> Value {
+    json!({"city": given["city"], "country": given["country"], "line1": given["line1"],
+        "line2": given["line2"], "postal_code": given["postal_code"], "state": given["state"]})
+}
+
 /// A product before its parameters are laid over it.
 pub(crate) fn product(id: &str, name: &str, now: i64) -> Value {
     json!({
         "id": id, "object": "product", "active": true, "created": now, "default_price": null,
         "description": null, "images": [], "livemode": false, "marketing_features": [],
         "metadata": {}, "name": name, "package_dimensions": null, "shippable": null,
-        "statement_descriptor": null, "tax_code": null, "type": "service", "unit_label": null,
+        "statement_descriptor": null, "tax_code": null, "tax_details": null, "type": "service",
+        "unit_label": null,
         "updated": now, "url": null,
     })
 }
@@ -69,7 +76,8 @@ pub(crate) fn subscription_item(
 ) -> Value {
     json!({
         "id": id, "object": "subscription_item", "billing_thresholds": null, "created": now,
-        "current_period_end": now, "current_period_start": now, "discounts": [], "metadata": {},
+        "current_period_end": now, "current_period_start": now, "current_trial": null,
+        "discounts": [], "metadata": {},
         "plan": plan(price), "price": price, "quantity": quantity,
         "subscription": subscription, "tax_rates": [],
     })
@@ -90,7 +98,8 @@ pub(crate) fn subscription(id: &str, customer: &str, now: i64) -> Value {
         "billing_mode": {"flexible": null, "type": "classic"}, "billing_schedules": [],
         "billing_thresholds": null, "cancel_at": null, "cancel_at_period_end": false,
         "canceled_at": null,
-        "cancellation_details": {"comment": null, "feedback": null, "reason": null},
+        "cancellation_details": {"comment": null, "feedback": null, "feedback_option": null,
+            "reason": null},
         "collection_method": "charge_automatically", "created": now, "currency": "usd",
         "customer": customer, "customer_account": null, "days_until_due": null,
         "default_payment_method": null, "default_source": null, "default_tax_rates": [],
@@ -107,7 +116,8 @@ pub(crate) fn subscription(id: &str, customer: &str, now: i64) -> Value {
         "pending_invoice_item_interval": null, "pending_setup_intent": null,
         "pending_update": null, "schedule": null, "start_date": now, "status": "incomplete",
         "test_clock": null, "transfer_data": null, "trial_end": null,
-        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+        "trial_settings": {"end_behavior": {"billing_cycle_anchor": null,
+            "missing_payment_method": "create_invoice"}},
         "trial_start": null,
     })
 }
@@ -211,18 +221,38 @@ pub(crate) fn invoice_subscription(invoice: &Value) -> Option<&str> {
 pub(crate) fn account(id: &str, name: &str) -> Value {
     json!({
         "id": id, "object": "account",
-        "business_profile": {"mcc": null, "name": name, "support_email": null, "url": null},
+        "business_profile": {"mcc": null, "minority_owned_business_designation": null,
+            "name": name, "product_description": null,
+            "specified_commercial_transactions_act_url": null, "support_address": null,
+            "support_email": null, "support_phone": null, "support_url": null, "url": null},
         "business_type": "company",
         "capabilities": {"card_payments": "active", "transfers": "active"},
         "charges_enabled": true, "controller": {"type": "account"}, "country": "US", "created": 0,
-        "default_currency": "usd", "details_submitted": true, "email": null, "metadata": {},
+        "default_currency": "usd", "details_submitted": true, "email": null,
+        "external_accounts": {"object": "list", "data": [], "has_more": false,
+            "url": format!("/v1/accounts/{id}/external_accounts")},
+        "future_requirements": no_requirements(), "metadata": {},
         "payouts_enabled": true,
-        "requirements": {"alternatives": [], "current_deadline": null, "currently_due": [],
-            "disabled_reason": null, "errors": [], "eventually_due": [], "past_due": [],
-            "pending_verification": []},
-        "settings": {"dashboard": {"display_name": name, "timezone": "Etc/UTC"},
+        "requirements": no_requirements(),
+        "settings": {
+            "branding": {"icon": null, "logo": null, "primary_color": null,
+                "secondary_color": null},
+            "card_payments": {"statement_descriptor_prefix": null,
+                "statement_descriptor_prefix_kana": null,
+                "statement_descriptor_prefix_kanji": null},
+            "dashboard": {"display_name": name, "timezone": "Etc/UTC"},
+            "payments": {"statement_descriptor": null, "statement_descriptor_kana": null,
+                "statement_descriptor_kanji": null, "statement_descriptor_prefix_kana": null,
+                "statement_descriptor_prefix_kanji": null},
             "payouts": {"debit_negative_balances": true,
                 "schedule": {"delay_days": 2, "interval": "daily"}, "statement_descriptor": null}},
-        "type": "standard",
+        "tos_acceptance": {"date": null, "ip": null, "user_agent": null}, "type": "standard",
     })
+}
+
+/// What Stripe still wants to know about an account: nothing.
+fn no_requirements() -> Value {
+    json!({"alternatives": [], "current_deadline": null, "currently_due": [],
+        "disabled_reason": null, "errors": [], "eventually_due": [], "past_due": [],
+        "pending_verification": []})
 }

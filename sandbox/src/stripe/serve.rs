@@ -83,7 +83,7 @@ fn swallowed(shared: &Shared, call: &Call) -> Done {
     let reply = Reply {
         status: 0,
         body: Arc::from(""),
-        replayed: false,
+        replay_of: None,
     };
     logged(&mut shared.lock(), call, reply)
 }
@@ -173,18 +173,25 @@ fn respond(call: &Call, done: &Done) -> Response {
     put("date", &http_date(done.at));
     put("request-id", &call.request_id);
     put("stripe-version", API_VERSION);
+    let replayed = reply.replay_of.is_some();
     if let Some(key) = &call.key {
         put("idempotency-key", key);
+        let first = reply.replay_of.as_ref().unwrap_or(&call.request_id);
+        put("original-request", first);
     }
-    if reply.replayed {
+    if replayed {
         put("idempotent-replayed", "true");
     }
     if reply.status == 429 {
         put("retry-after", "1");
         put("stripe-rate-limited-reason", "global-rate");
     }
-    if matches!(reply.status, 409 | 429 | 500..) && !reply.replayed {
+    // A replayed error would only come again; of answers to requests that change nothing Stripe
+    // says it only when it is true.
+    if matches!(reply.status, 409 | 429 | 500..) && !replayed {
         put("stripe-should-retry", "true");
+    } else if call.key.is_some() {
+        put("stripe-should-retry", "false");
     }
     response
 }

@@ -137,6 +137,27 @@ async fn a_failing_card_leads_through_past_due_to_the_end() {
         .await
         .ok();
     assert_eq!(ids(&failed).len(), 4);
+    let charges = sandbox
+        .get(&format!("/v1/charges?customer={customer}"))
+        .await
+        .ok();
+    let charges = charges["data"].as_array().unwrap().clone();
+    let states: Vec<&str> = charges
+        .iter()
+        .map(|charge| charge["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        states,
+        ["failed", "failed", "failed", "failed", "succeeded"]
+    );
+    assert_eq!(
+        (&charges[0]["failure_code"], &charges[0]["amount_captured"]),
+        (&json!("card_declined"), &json!(0))
+    );
+    assert_eq!(
+        ids(&sandbox.get("/v1/events?type=charge.failed").await.ok()).len(),
+        4
+    );
     assert_eq!(
         ids(&sandbox.get("/v1/subscriptions").await.ok()),
         Vec::<String>::new()

@@ -38,6 +38,43 @@ async fn a_key_repeats_the_first_answer_for_24_hours() {
 }
 
 #[tokio::test]
+async fn answers_name_the_first_request_of_their_key_and_whether_to_try_again() {
+    let sandbox = start().await;
+    let first = sandbox.post_keyed("/v1/customers", "name=Ada", "k").await;
+    let again = sandbox.post_keyed("/v1/customers", "name=Ada", "k").await;
+    let request = first.header("request-id");
+    assert_eq!(first.header("original-request"), request);
+    assert_eq!(again.header("original-request"), request);
+    assert_ne!(again.header("request-id"), request);
+    for answer in [&first, &again] {
+        assert_eq!(answer.header("stripe-should-retry"), "false");
+    }
+    let read = sandbox.get("/v1/customers").await;
+    for name in ["original-request", "idempotency-key", "stripe-should-retry"] {
+        assert_eq!(read.header(name), "", "{name}");
+    }
+    let kept =
+        json!({"target": "stripe", "mode": "status", "status": 500, "times": 1, "cached": true});
+    sandbox.post_json("/faults", &kept).await.ok();
+    let failed = sandbox.post_keyed("/v1/customers", "name=Eve", "e").await;
+    assert_eq!(
+        (failed.status, failed.header("stripe-should-retry")),
+        (500, "true")
+    );
+    // Once it is kept, trying again brings the same answer.
+    let again = sandbox.post_keyed("/v1/customers", "name=Eve", "e").await;
+    assert_eq!(
+        (again.status, again.header("stripe-should-retry")),
+        (500, "false")
+    );
+    assert_eq!(
+        again.header("original-request"),
+        failed.header("request-id")
+    );
+    sandbox.stop().await;
+}
+
+#[tokio::test]
 async fn a_key_is_for_one_request_of_one_account() {
     let sandbox = start().await;
     let customer = sandbox

@@ -187,8 +187,8 @@ async fn wrong_list_parameters_are_refused() {
     let sandbox = start().await;
     let customer = sandbox.customer("").await;
     for (query, code, param) in [
-        ("limit=0".to_owned(), "", "limit"),
-        ("limit=101".to_owned(), "", "limit"),
+        ("limit=0".to_owned(), "parameter_invalid_integer", "limit"),
+        ("limit=101".to_owned(), "parameter_invalid_integer", "limit"),
         ("limit=x".to_owned(), "parameter_invalid_integer", "limit"),
         (
             "starting_after=cus_nobody".to_owned(),

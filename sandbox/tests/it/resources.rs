@@ -183,6 +183,37 @@ async fn errors_have_stripes_shape_and_status() {
 }
 
 #[tokio::test]
+async fn errors_say_what_stripes_say() {
+    let sandbox = start().await;
+    let customer = sandbox.customer("metadata[sandbox_card]=fails").await;
+    let price = sandbox.price(500, "month").await;
+    let subscription =
+        format!("customer={customer}&items[0][price]={price}&payment_behavior=error_if_incomplete");
+    for (path, form, message) in [
+        ("/v1/customers/cus_no", "", "No such customer: 'cus_no'"),
+        (
+            "/v1/customers",
+            "nmae=x",
+            "Received unknown parameter: nmae",
+        ),
+        ("/v1/products", "", "Missing required param: name."),
+        (
+            "/v1/nothing",
+            "",
+            "Unrecognized request URL (POST: /v1/nothing).",
+        ),
+    ] {
+        let error = sandbox.post(path, form).await.json["error"].clone();
+        assert_eq!(error["message"], message);
+        assert_eq!(error.get("decline_code"), None);
+    }
+    let declined = sandbox.post("/v1/subscriptions", &subscription).await;
+    assert_eq!(declined.json["error"]["type"], "card_error");
+    assert_eq!(declined.json["error"]["decline_code"], "generic_decline");
+    sandbox.stop().await;
+}
+
+#[tokio::test]
 async fn every_answer_carries_stripes_clock_and_version() {
     let sandbox = start().await;
     sandbox.advance(3_600).await;
@@ -241,6 +272,13 @@ async fn ids_are_expanded_where_asked() {
         list["data"][0]["latest_invoice"]["customer"]["id"],
         json!(customer)
     );
+    let codes = "/v1/promotion_codes?code=HELLO25&expand[]=data.promotion.coupon";
+    sandbox
+        .post_json("/stripe/world", &json!({"members": 1}))
+        .await
+        .ok();
+    let code = sandbox.get(codes).await.ok()["data"][0].clone();
+    assert_eq!(code["promotion"]["coupon"]["percent_off"], 25);
     let wrong = sandbox.get("/v1/subscriptions?expand[]=data.owner").await;
     assert_eq!(wrong.error(), (400, "", "expand"));
     sandbox.stop().await;
