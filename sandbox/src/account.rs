@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
+pub(crate) use crate::kind::Kind;
 use crate::{
     ids::Ids,
     stripe::{
-        diff::previous_attributes, error::ApiError, idempotency::Idempotency, limits::Limits,
-        objects,
+        checkout::Basket, diff::previous_attributes, error::ApiError, idempotency::Idempotency,
+        limits::Limits,
     },
-    table::{Key, Row, Table},
+    table::{Row, Table},
     webhooks::Endpoint,
 };
 
@@ -18,146 +19,6 @@ use crate::{
 pub const API_VERSION: &str = "2026-09-30.endive";
 /// How long events can be read, in seconds (Stripe: 30 days).
 const EVENT_RETENTION: i64 = 30 * 86_400;
-
-/// The kinds of objects that have a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `cus_…`
-    Customer,
-    /// `prod_…`
-    Product,
-    /// `price_…`
-    Price,
-    /// `sub_…`
-    Subscription,
-    /// `in_…`
-    Invoice,
-    /// `evt_…`
-    Event,
-    /// An id that can be chosen.
-    Coupon,
-    /// `promo_…`
-    PromotionCode,
-    /// `pm_…`
-    PaymentMethod,
-    /// `sub_sched_…`
-    SubscriptionSchedule,
-    /// `inpay_…`
-    InvoicePayment,
-    /// `ch_…`
-    Charge,
-    /// `re_…`
-    Refund,
-    /// `cs_…`
-    CheckoutSession,
-}
-
-impl Kind {
-    /// Every kind, in the order of its number.
-    pub(crate) const ALL: [Self; 14] = [
-        Self::Customer,
-        Self::Product,
-        Self::Price,
-        Self::Subscription,
-        Self::Invoice,
-        Self::Event,
-        Self::Coupon,
-        Self::PromotionCode,
-        Self::PaymentMethod,
-        Self::SubscriptionSchedule,
-        Self::InvoicePayment,
-        Self::Charge,
-        Self::Refund,
-        Self::CheckoutSession,
-    ];
-
-    /// The value of `object`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Product => "product",
-            Self::Price => "price",
-            Self::Subscription => "subscription",
-            Self::Invoice => "invoice",
-            Self::Event => "event",
-            Self::Coupon => "coupon",
-            Self::PromotionCode => "promotion_code",
-            Self::PaymentMethod => "payment_method",
-            Self::SubscriptionSchedule => "subscription_schedule",
-            Self::InvoicePayment => "invoice_payment",
-            Self::Charge => "charge",
-            Self::Refund => "refund",
-            Self::CheckoutSession => "checkout.session",
-        }
-    }
-
-    /// The kind of an id, by its prefix.
-    pub(crate) fn of_id(id: &str) -> Option<Self> {
-        match id.split_once('_')?.0 {
-            _ if id.starts_with("sub_sched_") => Some(Self::SubscriptionSchedule),
-            "cus" => Some(Self::Customer),
-            "prod" => Some(Self::Product),
-            "price" => Some(Self::Price),
-            "sub" => Some(Self::Subscription),
-            "in" => Some(Self::Invoice),
-            "evt" => Some(Self::Event),
-            "promo" => Some(Self::PromotionCode),
-            "pm" => Some(Self::PaymentMethod),
-            "inpay" => Some(Self::InvoicePayment),
-            "ch" => Some(Self::Charge),
-            "re" => Some(Self::Refund),
-            "cs" => Some(Self::CheckoutSession),
-            _ => None,
-        }
-    }
-
-    /// The fields that lists can filter by.
-    pub(crate) fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::Customer => &["email"],
-            Self::Product => &["active"],
-            Self::Price => &["active", "product", "type", "lookup_key", "currency"],
-            Self::Subscription | Self::Invoice => &["customer", "status", "collection_method"],
-            // Events are made as text and bring their key along.
-            Self::Event | Self::Coupon => &[],
-            Self::PromotionCode => &["active", "code", "coupon", "customer"],
-            Self::PaymentMethod => &["customer", "type"],
-            Self::SubscriptionSchedule => &["customer"],
-            Self::InvoicePayment => &["invoice", "status"],
-            Self::Charge => &["customer", "payment_intent"],
-            Self::Refund => &["charge", "payment_intent"],
-            Self::CheckoutSession => &["customer", "payment_intent", "status", "subscription"],
-        }
-    }
-
-    /// The index keys of an object.
-    fn keys(self, object: &Value) -> Vec<Key> {
-        let mut keys: Vec<Key> = Vec::new();
-        for field in self.fields() {
-            match &object[*field] {
-                Value::String(text) => keys.push((*field, text.clone())),
-                Value::Bool(flag) => keys.push((*field, flag.to_string())),
-                _ => {}
-            }
-        }
-        let coupon = object["promotion"]["coupon"].as_str();
-        keys.extend(coupon.map(|id| ("coupon", id.to_owned())));
-        if self == Self::Subscription {
-            let items = object["items"]["data"].as_array().into_iter().flatten();
-            keys.extend(
-                items
-                    .filter_map(|item| item["price"]["id"].as_str())
-                    .map(|id| ("price", id.to_owned())),
-            );
-        }
-        if self == Self::Invoice
-            && let Some(id) = objects::invoice_subscription(object)
-        {
-            keys.push(("subscription", id.to_owned()));
-        }
-        keys
-    }
-}
 
 /// What billing does by itself once its time comes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +35,8 @@ pub(crate) enum Timer {
     Expire(String),
     /// An open invoice is charged again.
     Retry(String),
+    /// The page of a checkout session closes.
+    ExpireCheckout(String),
 }
 
 /// The request that causes changes; both are absent when billing acts by itself.
@@ -221,6 +84,10 @@ pub(crate) struct Account {
     pub(crate) idempotency: Idempotency,
     /// Request budgets.
     pub(crate) limits: Limits,
+    /// Where its checkout pages are, as `http://127.0.0.1:7274`.
+    pub(crate) site: String,
+    /// What the checkout pages sell, by session.
+    pub(crate) baskets: BTreeMap<String, Basket>,
     tables: [Table; Kind::ALL.len()],
     timers_made: u64,
     events_emptied: usize,
@@ -241,6 +108,8 @@ impl Account {
             endpoints: Vec::new(),
             idempotency: Idempotency::default(),
             limits: Limits::default(),
+            site: String::new(),
+            baskets: BTreeMap::new(),
             tables: Default::default(),
             timers_made: 0,
             events_emptied: 0,
@@ -286,18 +155,23 @@ impl Account {
 
     /// Stores a new object and tells it.
     pub(crate) fn create(&mut self, kind: Kind, object: &Value, event: &str) -> String {
-        let id = text_of(object, "id").to_owned();
+        let json = self.create_quietly(kind, object);
+        self.tell(event, &json, None);
+        text_of(object, "id").to_owned()
+    }
+
+    /// Stores a new object that no event tells of; answers its text.
+    pub(crate) fn create_quietly(&mut self, kind: Kind, object: &Value) -> Arc<str> {
         let json: Arc<str> = Arc::from(object.to_string());
         let row = Row {
-            id: id.clone(),
+            id: text_of(object, "id").to_owned(),
             json: Arc::clone(&json),
             created: self.now,
             keys: kind.keys(object),
             gone: false,
         };
         self.table_mut(kind).push(row);
-        self.tell(event, &json, None);
-        id
+        json
     }
 
     /// Stores a changed object and tells it, with what the changed fields were before. Nothing

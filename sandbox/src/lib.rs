@@ -7,9 +7,10 @@
 //!
 //! What it simplifies against the real Stripe: invoices are finalized and charged in the second of
 //! their creation; price changes are settled at once (`proration_behavior=always_invoice`, or a
-//! change of the interval) or not at all; there are no payment methods, the customer's
-//! `metadata[sandbox_card]` (`fails`, `missing`) decides what charging does; every change of an
-//! object is told by an event, also where Stripe stays silent.
+//! change of the interval) or not at all; payment methods decide nothing, the customer's
+//! `metadata[sandbox_card]` (`fails`, `missing`) says what charging does; every change of an
+//! object is told by an event, also where Stripe stays silent. `docs/sandbox.md` says more, and how
+//! its fidelity is checked.
 
 // `json!` of Stripe's widest objects needs more than the default depth.
 #![recursion_limit = "256"]
@@ -20,6 +21,7 @@ mod faults;
 mod form;
 mod ids;
 mod inspector;
+mod kind;
 mod log;
 mod net;
 mod scenario;
@@ -150,7 +152,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let (queue, deliveries) = unbounded_channel();
     let hooks = Hooks::new(options.seed, options.chaos, queue);
-    let state = build(options, hooks)?;
+    let state = build(options, hooks, &site(&listener)?)?;
     let client = client()?;
     let shared = Arc::new(Shared::new(state, client, stop.clone()));
     shared
@@ -185,7 +187,19 @@ fn client() -> anyhow::Result<reqwest::Client> {
         .context("could not build the HTTP client of the sandbox")
 }
 
-fn build(options: Options, hooks: Hooks) -> anyhow::Result<State> {
+/// The address that checkout pages are linked by.
+fn site(listener: &TcpListener) -> anyhow::Result<String> {
+    let mut address = listener
+        .local_addr()
+        .context("the sandbox's listener has no address")?;
+    if address.ip().is_unspecified() {
+        // "Every address" is none to connect to.
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    Ok(format!("http://{address}"))
+}
+
+fn build(options: Options, hooks: Hooks, site: &str) -> anyhow::Result<State> {
     let first = options
         .accounts
         .first()
@@ -194,6 +208,7 @@ fn build(options: Options, hooks: Hooks) -> anyhow::Result<State> {
     let (mut accounts, mut keys) = (BTreeMap::new(), HashMap::new());
     for wanted in options.accounts {
         let mut account = Account::new(&wanted.id, &wanted.name, options.seed);
+        site.clone_into(&mut account.site);
         account.platform = wanted.platform;
         for endpoint in wanted.endpoints {
             let id = account.ids.long("we_");

@@ -44,7 +44,7 @@ const options = ({ key, apiKey, account, retries } = {}) => Object.fromEntries(O
 
 async function run(step) {
   if (step.inspect) {
-    const answer = await fetch(base.origin + step.path, { method: step.inspect, body: JSON.stringify(step.body) })
+    const answer = await fetch(base.origin + step.path, { method: step.inspect, body: JSON.stringify(filled(step.body)) })
     return answer.ok ? [] : [`the inspector answered ${answer.status}: ${await answer.text()}`]
   }
   const names = step.call.split('.').map(camel)

@@ -59,7 +59,7 @@ def options(given):
 
 
 def inspect(step):
-    body = json.dumps(step.get("body")).encode()
+    body = json.dumps(filled(step.get("body"))).encode()
     request = urllib.request.Request(BASE + step["path"], data=body, method=step["inspect"])
     with urllib.request.urlopen(request, timeout=60) as answer:
         return [] if answer.status < 300 else [f"the inspector answered {answer.status}"]

@@ -192,6 +192,48 @@ call('a card comes', 'customers.update', { ids: ['$m3.id'], params: { metadata: 
 call('it is resumed', 'subscriptions.resume', { ids: ['$pausing.id'], expect: { status: 'active', 'items.data.0.current_period_start': START + 2 * DAY } })
 inspect('the trial ends', 'POST', '/clock', { advance_seconds: 13 * DAY })
 call('and is paid for', 'subscriptions.retrieve', { ids: ['$trial.id'], params: { expand: ['latest_invoice'] }, expect: { status: 'active', 'latest_invoice.amount_paid': 500, 'latest_invoice.billing_reason': 'subscription_cycle' } })
+// --- checkout and refunds
+call('a page to subscribe on', 'checkout.sessions.create', {
+  params: {
+    mode: 'subscription', customer: '$m6.id', client_reference_id: 'mem_6', line_items: [{ price: '$monthly.id', quantity: 1 }], allow_promotion_codes: true,
+    success_url: 'https://example.com/in?session={CHECKOUT_SESSION_ID}', cancel_url: 'https://example.com/out', subscription_data: { metadata: { from: 'page' } },
+  },
+  options: { key: 'page' }, save: 'page',
+  expect: { object: 'checkout.session', status: 'open', payment_status: 'unpaid', mode: 'subscription', customer: '$m6.id', url: '~string', amount_total: 500, subscription: null },
+})
+call('its items', 'checkout.sessions.list_line_items', { ids: ['$page.id'], expect: { 'data.0.object': 'item', 'data.0.price.id': '$monthly.id', 'data.0.quantity': 1 } })
+inspect('she pays on it', 'POST', '/stripe/checkout', { session: '$page.id' })
+call('it is complete', 'checkout.sessions.retrieve', {
+  ids: ['$page.id'], params: { expand: ['subscription', 'invoice', 'line_items'] },
+  expect: {
+    status: 'complete', payment_status: 'paid', url: null, 'subscription.status': 'active', 'subscription.metadata.from': 'page', 'subscription.customer': '$m6.id',
+    'invoice.amount_paid': 500, 'line_items.data.0.amount_total': 500, 'customer_details.email': 'm6@example.com',
+  },
+})
+call('it cannot be closed any more', 'checkout.sessions.expire', { ids: ['$page.id'], error: { status: 400, class: 'StripeInvalidRequestError' } })
+call('a page to buy on', 'checkout.sessions.create', {
+  params: { mode: 'payment', customer_email: 'guest@example.com', line_items: [{ price: '$once.id', quantity: 3 }], success_url: 'https://example.com/in' },
+  save: 'shop', expect: { mode: 'payment', amount_total: 300, customer: null, customer_email: 'guest@example.com' },
+})
+inspect('a guest pays on it', 'POST', '/stripe/checkout', { session: '$shop.id', name: 'Guest' })
+call('she is a customer now', 'checkout.sessions.retrieve', { ids: ['$shop.id'], params: { expand: ['customer'] }, expect: { 'customer.email': 'guest@example.com', payment_status: 'paid', payment_intent: '~string' }, save: 'shop' })
+call('a part is given back', 'refunds.create', {
+  params: { payment_intent: '$shop.payment_intent', amount: 100, reason: 'requested_by_customer' }, save: 'refund', expect: { object: 'refund', amount: 100, status: 'succeeded', charge: '~string' },
+})
+call('the charge knows', 'charges.retrieve', { ids: ['$refund.charge'], expect: { amount_refunded: 100, refunded: false } })
+call('more than is left', 'refunds.create', { params: { charge: '$refund.charge', amount: 201 }, error: { status: 400, class: 'StripeInvalidRequestError', param: 'amount' } })
+call('all that is left', 'refunds.create', { params: { charge: '$refund.charge' }, expect: { amount: 200 } })
+call('nothing is left', 'refunds.create', { params: { charge: '$refund.charge' }, error: { status: 400, class: 'StripeInvalidRequestError', code: 'charge_already_refunded' } })
+call('a refund of nothing', 'refunds.create', { params: { amount: 1 }, error: { status: 400, class: 'StripeInvalidRequestError', code: 'parameter_missing' } })
+call('refunds of a charge', 'refunds.list', { params: { charge: '$refund.charge' }, all: true, expect: { count: 2, last: '$refund.id' } })
+call('a note on a refund', 'refunds.update', { ids: ['$refund.id'], params: { metadata: { why: 'broken' } }, expect: { 'metadata.why': 'broken' } })
+call('one refund', 'refunds.retrieve', { ids: ['$refund.id'], params: { expand: ['charge'] }, expect: { 'charge.refunded': true } })
+call('a page that nobody pays on', 'checkout.sessions.create', { params: { mode: 'subscription', line_items: [{ price: '$monthly.id', quantity: 1 }], success_url: 'https://example.com/in' }, save: 'closed' })
+call('is closed', 'checkout.sessions.expire', { ids: ['$closed.id'], expect: { status: 'expired', url: null } })
+call('pages by state', 'checkout.sessions.list', { params: { status: 'complete' }, all: true, expect: { count: 2, first: '$shop.id', last: '$page.id' } })
+call('a page without prices', 'checkout.sessions.create', { params: { mode: 'payment', success_url: 'https://example.com/in' }, error: refused(400, 'invalid_request_error', 'parameter_missing', 'line_items') })
+call('a page for once of a monthly price', 'checkout.sessions.create', { params: { mode: 'payment', line_items: [{ price: '$monthly.id', quantity: 1 }], success_url: 'https://example.com/in' }, error: refused(400, 'invalid_request_error', null, 'line_items[0][price]') })
+
 // --- events
 call('the first pages of all events', 'events.list', { params: { limit: 100 }, all: true, expect: { count: '~number' }, save: 'events' })
 call('events by type', 'events.list', { params: { type: 'customer.deleted' }, expect: { 'data.0.type': 'customer.deleted', 'data.0.data.object.id': '$m25.id', 'data.0.data.previous_attributes': '~undefined', 'data.1': '~undefined', 'data.0.object': 'event' }, save: 'deleted' })
@@ -210,7 +252,7 @@ call('the payment is overdue', 'subscriptions.retrieve', { ids: ['$trial.id'], p
 call('the account', 'accounts.retrieve_current', { expect: { object: 'account', id: '~string', charges_enabled: true }, save: 'account' })
 call('the account by id', 'accounts.retrieve', { ids: ['$account.id'], expect: { id: '$account.id' } })
 call('connected accounts', 'accounts.list', { expect: { data: [] } })
-for (const [list, params] of [['coupons', {}], ['promotion_codes', {}], ['subscription_schedules', {}], ['refunds', {}], ['checkout.sessions', {}], ['payment_methods', { customer: '$ada.id' }]]) {
+for (const [list, params] of [['coupons', {}], ['promotion_codes', {}], ['subscription_schedules', {}], ['payment_methods', { customer: '$ada.id' }]]) {
   call(`the list of ${list}`, `${list}.list`, { params: { limit: 2, ...params }, expect: { object: 'list', has_more: false } })
 }
 inspect('a world with coupons, codes and cards', 'POST', '/stripe/world', { seed: 7, members: 12 })

@@ -81,6 +81,11 @@ export async function types(worlds) {
     names[lines.length + 1] = { kind: list, name: `the list /v1/${list}` }
     lines.push(`export const _${lines.length}: Stripe.ApiList<${kind ? `Stripe.${TYPES[kind]}` : 'never'}> = ${literal(page.json)}`)
   }
+  for (const { id } of await truth(worlds[0], 'checkout.session')) {
+    const page = await ask('GET', `${worlds[0].base}/v1/checkout/sessions/${id}/line_items`, undefined, { authorization: 'Bearer sk_test_sandbox' })
+    names[lines.length + 1] = { kind: 'item', name: `what ${id} sells` }
+    lines.push(`export const _${lines.length}: Stripe.ApiList<Stripe.LineItem> = ${literal(page.json)}`)
+  }
   writeFileSync(here('objects.ts'), `${lines.join('\n')}\n`)
   const args = ['--strict', '--noEmit', '--target', 'es2022', '--module', 'nodenext', '--moduleResolution', 'nodenext', '--skipLibCheck',
     '--types', '', '--pretty', 'false', 'objects.ts']

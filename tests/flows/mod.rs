@@ -2,6 +2,7 @@
 
 mod arrival;
 mod catalog;
+mod checkout;
 mod demo;
 mod duplicates;
 mod faults;

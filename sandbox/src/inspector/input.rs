@@ -37,6 +37,18 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// For people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// As HTTP has it.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
         Self::bad(error.param.as_deref().unwrap_or_default(), error.message)

@@ -1,6 +1,7 @@
 //! The inspector: reading and moving the outside world over HTTP.
 
 mod actions;
+mod checkout;
 mod input;
 mod views;
 
@@ -59,6 +60,10 @@ const GUIDE: &[(&str, &str)] = &[
         "sends an event again (event, times, age_seconds, account)",
     ),
     (
+        "POST /stripe/checkout",
+        "pays on a checkout page (session, card, email, name); its page: GET /checkout/{id}",
+    ),
+    (
         "GET /stripe/webhook_endpoints",
         "where events go; POST adds (url, secret, account, events)",
     ),
@@ -96,6 +101,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/stripe/scenario", post(actions::scenario))
         .route("/stripe/chaos", post(actions::chaos))
         .route("/stripe/replay", post(actions::replay))
+        .route("/stripe/checkout", post(checkout::visit))
+        .route(
+            "/checkout/{id}",
+            get(checkout::page).post(checkout::pressed),
+        )
         .route(
             "/stripe/webhook_endpoints",
             get(views::endpoints).post(actions::add_endpoint),

@@ -2,6 +2,7 @@
 //! [`State::finish`] decide it over one account, and each resource has its file.
 
 pub(crate) mod billing;
+pub(crate) mod checkout;
 pub(crate) mod customers;
 pub(crate) mod diff;
 pub(crate) mod error;
@@ -18,6 +19,7 @@ mod periods;
 mod plain;
 mod prices;
 mod products;
+mod refunds;
 pub(crate) mod routes;
 pub(crate) mod serve;
 pub(crate) mod subscriptions;

@@ -40,6 +40,11 @@ impl Params {
         }
     }
 
+    /// The group as it came, to be sent on to another route.
+    pub(crate) fn as_json(&self) -> Value {
+        Value::Object(self.map.clone())
+    }
+
     /// Refuses every parameter that is not in the list. `expand` is always known.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), ApiError> {
         match self

@@ -10,8 +10,8 @@ const CARDS: [(&str, &str); 3] = [("visa", "4242"), ("mastercard", "4444"), ("am
 /// Seconds of a year, nearly: cards expire in three of them.
 const YEAR: i64 = 31_556_952;
 
-/// Gives a customer a card and makes it her default.
-pub(crate) fn attach(account: &mut Account, customer: &Value, number: usize) {
+/// Gives a customer a card and makes it her default; answers its id.
+pub(crate) fn attach(account: &mut Account, customer: &Value, number: usize) -> String {
     let (brand, last4) = CARDS[number % CARDS.len()];
     let year = 1_970 + account.now / YEAR + 3;
     let mut method = payment_method(&account.ids.long("pm_"), brand, last4, year, account.now);
@@ -22,6 +22,7 @@ pub(crate) fn attach(account: &mut Account, customer: &Value, number: usize) {
     let mut customer = customer.clone();
     customer["invoice_settings"]["default_payment_method"] = json!(id);
     account.change(Kind::Customer, &customer, "customer.updated");
+    id
 }
 
 /// The charge that pays an invoice, and the word that it does.
@@ -31,6 +32,15 @@ pub(crate) fn charge(account: &mut Account, invoice: &Value) {
     account.create(Kind::Charge, &charge, "charge.succeeded");
     let payment = invoice_payment(&account.ids.long("inpay_"), &intent, invoice, account.now);
     account.create(Kind::InvoicePayment, &payment, "invoice_payment.paid");
+}
+
+/// The charge of something that is sold without an invoice; answers its payment (`pi_…`).
+pub(crate) fn sale(account: &mut Account, sold: &Value) -> String {
+    let intent = account.ids.long("pi_");
+    let mut charge = paid_charge(account, &intent, sold);
+    charge["description"] = Value::Null;
+    account.create(Kind::Charge, &charge, "charge.succeeded");
+    intent
 }
 
 /// The charge that did not pay an invoice: the card's bank refused it.

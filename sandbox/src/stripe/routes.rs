@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    customers, error::ApiError, events, invoices, lists::PAGING, objects, params::Params, plain,
-    prices, products, subscriptions,
+    checkout, customers, error::ApiError, events, invoices, lists::PAGING, objects, params::Params,
+    plain, prices, products, refunds, subscriptions,
 };
 use crate::account::{Account, Kind};
 
@@ -43,18 +43,18 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/charges/{id}", |account, id, params| {
         plain::retrieve(account, Kind::Charge, id, params)
     }),
-    route("GET", "/v1/checkout/sessions", |account, _, params| {
-        plain::list(
-            account,
-            Kind::CheckoutSession,
-            "/v1/checkout/sessions",
-            params,
-        )
-    }),
+    route("GET", "/v1/checkout/sessions", checkout::list),
+    route("POST", "/v1/checkout/sessions", checkout::create),
+    route("GET", "/v1/checkout/sessions/{id}", checkout::retrieve),
+    route(
+        "POST",
+        "/v1/checkout/sessions/{id}/expire",
+        checkout::expire,
+    ),
     route(
         "GET",
-        "/v1/checkout/sessions/{id}",
-        |account, id, params| plain::retrieve(account, Kind::CheckoutSession, id, params),
+        "/v1/checkout/sessions/{id}/line_items",
+        checkout::line_items,
     ),
     route("GET", "/v1/coupons", |account, _, params| {
         plain::list(account, Kind::Coupon, "/v1/coupons", params)
@@ -113,9 +113,11 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET", "/v1/refunds", |account, _, params| {
         plain::list(account, Kind::Refund, "/v1/refunds", params)
     }),
+    route("POST", "/v1/refunds", refunds::create),
     route("GET", "/v1/refunds/{id}", |account, id, params| {
         plain::retrieve(account, Kind::Refund, id, params)
     }),
+    route("POST", "/v1/refunds/{id}", refunds::update),
     route("GET", "/v1/subscription_items", subscription_items),
     route("GET", "/v1/subscription_schedules", |account, _, params| {
         plain::list(

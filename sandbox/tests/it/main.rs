@@ -5,11 +5,13 @@
 mod billing;
 mod billing_support;
 mod changes;
+mod checkout;
 mod connect;
 mod faults;
 mod idempotency;
 mod inspector;
 mod lists;
+mod refunds;
 mod resources;
 mod shapes;
 mod support;

@@ -7,6 +7,7 @@ use crate::{
     account::{Account, Kind, Timer, text_of},
     stripe::{
         billing::{self, Outcome},
+        checkout,
         customers::{Card, card},
     },
 };
@@ -26,6 +27,7 @@ pub(crate) fn fire(account: &mut Account, timer: Timer, due: i64) {
         Timer::Period(id) => period(account, &id, due),
         Timer::Retry(id) => billing::retry(account, &id, due),
         Timer::Expire(id) => ending::expire(account, &id),
+        Timer::ExpireCheckout(id) => checkout::run_out(account, &id),
         Timer::TrialWillEnd(id) => {
             if let Some(subscription) = running(account, &id)
                 && subscription["status"] == json!("trialing")
