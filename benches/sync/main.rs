@@ -122,6 +122,7 @@ async fn measure(rounds: usize, engines: &[Engine], peers: PathBuf) -> Vec<(Engi
 async fn one(engine: Engine, site: &Site, fake: &Fake) -> Figures {
     let empty = Running::start(engine, site).await;
     let first = renew(&empty).await;
+    println!("  {} into empty tables: {first}", engine.name());
     drop(empty);
     let running = Running::start(engine, site).await;
     fake.asked();

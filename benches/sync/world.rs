@@ -138,15 +138,19 @@ fn born(number: usize) -> i64 {
     BORN + i64::try_from(number).unwrap()
 }
 
+/// The balance of a customer after the day of renewals.
+fn moved(number: usize) -> i64 {
+    -1 - i64::try_from(number % 90).unwrap()
+}
+
 /// A day of renewals: for each member a customer with another balance, a subscription with its next period and a new
 /// paid invoice, in this order. Every event is about another object, and made in this very second.
 pub(crate) fn renewals(members: usize, api_version: &str, now: i64) -> Vec<String> {
     let told = |member: usize| {
-        let moved = 1 + i64::try_from(member % 90).unwrap();
         [
             (
                 "customer.updated",
-                customer(member, -moved),
+                customer(member, moved(member)),
                 Some(json!({"balance": 0})),
             ),
             (
@@ -344,12 +348,9 @@ async fn answer(
     }
     match (fake.lists.get(list), id) {
         (Some(list), None) => list.page(uri.path(), &query),
-        (Some(list), Some(id)) => match list.places.get(id) {
-            Some(at) => (
-                [(header::CONTENT_TYPE, "application/json")],
-                list.objects[*at].1.clone(),
-            )
-                .into_response(),
+        // Whoever asks for a single object has heard of it by an event.
+        (Some(_), Some(id)) => match id.strip_prefix("cus_").and_then(|text| text.parse().ok()) {
+            Some(number) => axum::Json(customer(number, moved(number))).into_response(),
             None => refusal(StatusCode::NOT_FOUND),
         },
         (None, _) => List::of(Vec::new()).page(uri.path(), &query),
