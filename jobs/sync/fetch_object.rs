@@ -126,7 +126,9 @@ impl FetchObject {
         };
         welcome(env, organization).await?;
         fetched.raw = fetched.raw.map(|raw| model::kept_text(kind, &raw).into_owned());
-        let alive = alive_at(announced, before.as_ref());
+        // A row that is dated in the future, because a clock was wrong, says nothing about now.
+        let known_until = fetched.until.plus(ANNOUNCED);
+        let alive = alive_at(announced, before.as_ref()).filter(|at| *at <= known_until);
         if fetched.raw.is_none() && alive.is_some_and(|at| at.plus(ANNOUNCED) > fetched.as_of) {
             let why = anyhow!("stripe told of the {} a moment ago but does not know it now", kind.as_str());
             return Err(JobError::Retry(why));

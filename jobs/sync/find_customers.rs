@@ -10,12 +10,12 @@ use std::{collections::BTreeSet, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    apply,
+    FetchObject, apply,
     store::{cursors, runs},
 };
 use crate::kernel::{
     Context, Env, Job, JobError, JobResult, Report, Unique,
-    db::{Result, Tx},
+    db::{Error, Result, Tx},
     outbox::{self, NewJob},
     ports::ObjectType,
 };
@@ -53,31 +53,68 @@ impl Job for FindCustomers {
 
     async fn run(&self, cx: &Context) -> JobResult {
         let (env, organization) = (&cx.env, cx.organization());
-        if walks_go_on(env, organization).await? {
-            return Err(JobError::Snooze(LOOK_AGAIN));
-        }
         let mut all = 0;
         loop {
+            if walks_go_on(env, organization).await? {
+                return Err(JobError::Snooze(LOOK_AGAIN));
+            }
             if cx.cancel.is_cancelled() {
                 return Err(JobError::Snooze(RESUME_PAUSE));
             }
-            let mut tx = env.db.begin().await?;
-            let customers = runs::take_seen(&mut tx, organization, AWAITED, BATCH).await?;
-            if customers.is_empty() {
+            let derived = match derive_some(env, organization, BATCH).await {
+                Err(error @ (Error::Other(_) | Error::Conflict(_))) => {
+                    tracing::warn!(organization, %error, "customers could not be derived together: one by one");
+                    one_by_one(env, organization).await?
+                }
+                derived => derived?,
+            };
+            if derived == 0 {
                 break;
             }
-            all += customers.len();
-            apply::derive_payers(&mut tx, env, organization, customers).await?;
-            tx.commit().await?;
+            all += derived;
         }
         Ok(Report::none().with("customers", all))
     }
 }
 
-/// Whether customers are still on their way, or subscriptions that would be noted.
+/// Derives the first of those who are noted, and notes them no more; answers how many they were.
+async fn derive_some(env: &Env, organization: &str, limit: i64) -> Result<usize> {
+    let mut tx = env.db.begin().await?;
+    let customers = runs::take_seen(&mut tx, organization, AWAITED, limit).await?;
+    let count = customers.len();
+    if count > 0 {
+        apply::derive_payers(&mut tx, env, organization, customers).await?;
+        tx.commit().await?;
+    }
+    Ok(count)
+}
+
+/// The same for each by itself, so that the others need not wait for one whom the database does not take. She is left to a
+/// fetch, which has attempts of its own.
+async fn one_by_one(env: &Env, organization: &str) -> Result<usize> {
+    for done in 0..usize::try_from(BATCH).unwrap_or(usize::MAX) {
+        match derive_some(env, organization, 1).await {
+            Ok(0) => return Ok(done),
+            Ok(_) => {}
+            Err(error @ (Error::Other(_) | Error::Conflict(_))) => {
+                let mut tx = env.db.begin().await?;
+                for customer in runs::take_seen(&mut tx, organization, AWAITED, 1).await? {
+                    tracing::error!(organization, customer, %error, "a customer could not be derived: she is fetched");
+                    let fetch = FetchObject::of(ObjectType::Customer, &customer);
+                    outbox::enqueue(&mut tx, env, NewJob::of(organization, &fetch)?).await?;
+                }
+                tx.commit().await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(usize::try_from(BATCH).unwrap_or(usize::MAX))
+}
+
+/// Whether customers are still on their way, or what would have them noted.
 async fn walks_go_on(env: &Env, organization: &str) -> Result<bool> {
     let alive = env.now().minus(STALLED);
-    for kind in [ObjectType::Customer, ObjectType::Subscription] {
+    for kind in [ObjectType::Customer, ObjectType::Subscription, ObjectType::Invoice] {
         for word in ["backfill", "reconcile"] {
             let stream = format!("{word}:{}", kind.as_str());
             let walk = cursors::get(&env.db, organization, &stream).await?;

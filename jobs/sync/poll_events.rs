@@ -40,12 +40,16 @@ const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// Its name in the table of cursors.
 const STREAM: &str = "events";
 
-/// An event that is older than this when a poll brings it is one that no webhook will bring soon.
-const DELIVERED_WITHIN: Duration = Duration::from_mins(1);
+/// An event that is older than this when a poll brings it is one that no webhook will bring soon. Much less than
+/// [`GAP_PAUSE`]: a poll finds only what was made since the last one.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long after a poll that brought such events the organization is polled again: whatever keeps its webhooks away
 /// most likely goes on.
 const GAP_PAUSE: Duration = Duration::from_mins(1);
+
+/// After a longer pause than this nobody was here to receive webhooks, so nothing was missed by them.
+const WATCHED_WITHIN: Duration = Duration::from_mins(10);
 
 /// Lists the events since the last poll and stores those that no webhook brought, for one organization or for all.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -152,7 +156,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
         let (new, missed) = receive_unknown(env, organization, &page.objects, &ids, overdue).await?;
         look.add(new);
         brought.new += new;
-        brought.missed += missed;
+        brought.missed += if look.watched { missed } else { 0 };
         brought.seen += u64::try_from(ids.len()).unwrap_or(u64::MAX);
         look.after = ids.into_iter().next_back().flatten().filter(|_| page.has_more);
         if look.after.is_none() {
@@ -169,6 +173,8 @@ async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
 #[derive(Debug)]
 struct Look {
     since: Timestamp,
+    /// Whether the last poll was so short ago that this process, or another, has received webhooks since.
+    watched: bool,
     /// The time of its first page.
     reached: Option<Timestamp>,
     /// The last event of its last page.
@@ -183,6 +189,8 @@ impl Look {
     async fn read(env: &Env, organization: &str) -> db::Result<Self> {
         let cursor = cursors::get(&env.db, organization, STREAM).await?;
         let objects = cursor.as_ref().map_or(0, |cursor| cursor.objects);
+        let alive = env.now().minus(WATCHED_WITHIN);
+        let watched = cursor.as_ref().is_some_and(|cursor| cursor.updated_at >= alive);
         let text = cursor.and_then(|cursor| cursor.cursor).unwrap_or_default();
         let mut parts = text.splitn(3, ':');
         let mut time = || parts.next()?.parse().ok().map(Timestamp);
@@ -193,7 +201,7 @@ impl Look {
             (Some(watermark), None) => watermark.minus(OVERLAP),
             (None, _) => env.now().minus(FIRST_LOOK),
         };
-        Ok(Self { since, reached: second.filter(|_| after.is_some()), after, objects })
+        Ok(Self { since, watched, reached: second.filter(|_| after.is_some()), after, objects })
     }
 
     fn add(&mut self, new: u64) {

@@ -133,12 +133,10 @@ pub(super) async fn begin(
     kind: ObjectType,
 ) -> db::Result<()> {
     let stream = Purpose::Backfill.stream(kind);
-    let before = cursors::get_in(tx, organization, &stream).await?;
-    let cursor = match before.filter(|cursor| Purpose::Backfill.owns(cursor)) {
-        Some(cursor) => Cursor { updated_at: env.now(), ..cursor },
-        None => Cursor::at_start(stream, env.now()),
-    };
-    cursors::put(tx, organization, &cursor).await
+    if cursors::touch_running(tx, organization, &stream, env.now()).await? {
+        return Ok(());
+    }
+    cursors::put(tx, organization, &Cursor::at_start(stream, env.now())).await
 }
 
 /// Applies one page and moves the place behind it, in one transaction.

@@ -48,6 +48,9 @@ const PUT: Sql = Sql::both(
      ON CONFLICT (organization_id, stream) DO UPDATE SET cursor = excluded.cursor, state = excluded.state,
         objects = excluded.objects, started_at = excluded.started_at, updated_at = excluded.updated_at",
 );
+const TOUCH_RUNNING: Sql = Sql::both(
+    "UPDATE sync_cursors SET updated_at = $3 WHERE organization_id = $1 AND stream = $2 AND state = 'running'",
+);
 
 /// One stream's cursor.
 pub async fn get(db: &Db, organization: &str, stream: &str) -> Result<Option<Cursor>> {
@@ -57,6 +60,17 @@ pub async fn get(db: &Db, organization: &str, stream: &str) -> Result<Option<Cur
 /// One stream's cursor, as the transaction sees it.
 pub async fn get_in(tx: &mut Tx, organization: &str, stream: &str) -> Result<Option<Cursor>> {
     tx.optional(GET, args![organization, stream]).await
+}
+
+/// Says that a walk is alive; `false` when none is under way. It waits for one that is just coming to its end, so that its
+/// place is not taken for that of a new one.
+pub async fn touch_running(
+    tx: &mut Tx,
+    organization: &str,
+    stream: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    Ok(tx.execute(TOUCH_RUNNING, args![organization, stream, now]).await? > 0)
 }
 
 /// All cursors of an organization.

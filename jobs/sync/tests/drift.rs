@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{
-    customer, event, receive, registry,
+    customer, event, product, receive, registry,
     recover::{away, enqueue, filled, reconcile},
 };
 use crate::{
@@ -161,10 +161,17 @@ both! {
         let tomorrow = db.now().plus(Duration::from_hours(24));
         date(&db, "cus_000", tomorrow).await;
         date(&db, "cus_001", tomorrow).await;
+        receive(&db, &event("evt_product", "product.created", &product("prod_gone", false))).await;
+        db.stripe.put(&product("prod_gone", false));
+        db.drain(&registry()).await;
+        date(&db, "prod_gone", tomorrow).await;
+        db.stripe.remove(ObjectType::Product, "prod_gone");
+        db.advance(Duration::from_mins(2));
         db.stripe.put(&renamed("000", "Jane Miller"));
         enqueue(&db, &reconcile()).await;
         db.drain(&registry()).await;
         assert_eq!(diff(&db.env, "default").await.unwrap().drift, []);
+        assert_eq!(db.count("products WHERE deleted").await, 1, "one that is gone is gone");
         // Also the one that was equal hears of events again.
         db.advance(Duration::from_mins(1));
         let mut newer = event("evt_1", "customer.updated", &renamed("001", "Jane Smythe"));

@@ -259,8 +259,8 @@ both! {
         db.drain(&registry()).await;
         for more in 1..=3 {
             // As long as it brings such events.
-            told(&format!("evt_{more}"), 100).await;
             db.advance(Duration::from_mins(1));
+            told(&format!("evt_{more}"), 30).await;
             db.drain(&registry()).await;
             assert_eq!(polls().await, 2 + more);
         }
