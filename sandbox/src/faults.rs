@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Refuse,
     /// An error status is answered, nothing happens; the attempt fails unsent.
     Status,
+    /// A page of HTML is answered, as a proxy does, nothing happens; the attempt fails unsent.
+    Html,
     /// Silence, then the connection breaks, nothing happened; the attempt fails unsent, late.
     Timeout,
     /// As above, but it did happen; the delivery arrives and counts as failed, so it comes again.
@@ -35,9 +37,10 @@ pub(crate) enum Mode {
 pub(crate) const TARGETS: [(&str, Target); 2] =
     [("stripe", Target::Stripe), ("webhooks", Target::Webhooks)];
 /// Every mode by its name.
-pub(crate) const MODES: [(&str, Mode); 6] = [
+pub(crate) const MODES: [(&str, Mode); 7] = [
     ("refuse", Mode::Refuse),
     ("status", Mode::Status),
+    ("html", Mode::Html),
     ("timeout", Mode::Timeout),
     ("timeout_after_success", Mode::TimeoutAfterSuccess),
     ("drop", Mode::Drop),
@@ -57,7 +60,7 @@ pub(crate) struct Fault {
     pub(crate) path: Option<String>,
     /// How.
     pub(crate) mode: Mode,
-    /// The status of [`Mode::Status`].
+    /// The status of [`Mode::Status`] and [`Mode::Html`].
     pub(crate) status: u16,
     /// Share of the matching requests, 0 to 1.
     pub(crate) rate: f64,

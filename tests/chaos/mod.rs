@@ -8,6 +8,7 @@ mod kill;
 mod operations;
 mod outage;
 mod queue;
+mod walks;
 
 use memberd_jobs::{args, kernel::db::Sql};
 

@@ -16,3 +16,4 @@ mod refused;
 mod roles;
 mod schema;
 mod stopping;
+mod weather;

@@ -284,8 +284,10 @@ pub(super) async fn add_fault(Extract(shared): Extract<Arc<Shared>>, body: Bytes
     let mode: Mode = input
         .named("mode", &MODES)?
         .ok_or_else(|| missing("mode"))?;
+    // A proxy's page may well say 200.
+    let least = if mode == Mode::Html { 200 } else { 400 };
     let status = input
-        .integer("status", 400, 599)?
+        .integer("status", least, 599)?
         .unwrap_or(DEFAULT_FAULT_STATUS);
     let fault = Fault {
         id: String::new(),

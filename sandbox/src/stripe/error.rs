@@ -128,6 +128,7 @@ impl ApiError {
         Self {
             status,
             kind,
+            code: (status == 404).then_some("resource_missing"),
             ..Self::invalid("", "a fault injected by the sandbox")
         }
     }

@@ -22,6 +22,10 @@ use crate::{
 /// So much of an answer gets out before the mode `drop` cuts it: part of its head.
 const DROP_AFTER_BYTES: u64 = 40;
 
+/// What a proxy says in Stripe's place.
+const PAGE: &str =
+    "<!doctype html><html><head><title>Please wait</title></head><body>Back soon.</body></html>";
+
 /// Handles everything under `/v1/`.
 pub(crate) async fn handle(
     Extract(shared): Extract<Arc<Shared>>,
@@ -110,6 +114,14 @@ async fn faulty(shared: &Arc<Shared>, call: &Call, fault: &Fault, switch: &Switc
             }
             logged(&mut state, call, reply)
         }
+        Mode::Html => {
+            let reply = Reply {
+                status: fault.status,
+                body: Arc::from(PAGE),
+                replay_of: None,
+            };
+            logged(&mut shared.lock(), call, reply)
+        }
         Mode::TimeoutAfterSuccess => {
             let done = work(shared, call);
             shared.pause(delay).await;
@@ -169,7 +181,15 @@ fn respond(call: &Call, done: &Done) -> Response {
             headers.insert(HeaderName::from_static(name), value);
         }
     };
-    put("content-type", "application/json");
+    let is_page = reply.body.starts_with('<');
+    put(
+        "content-type",
+        if is_page {
+            "text/html"
+        } else {
+            "application/json"
+        },
+    );
     put("date", &http_date(done.at));
     put("request-id", &call.request_id);
     put("stripe-version", API_VERSION);

@@ -152,7 +152,7 @@ async fn faulty(shared: &Shared, delivery: &Delivery, fault: &Fault) -> Outcome 
     let failed = |what: &str| Outcome::Failed(format!("fault: {what}"));
     match fault.mode {
         Mode::Refuse => failed("refused"),
-        Mode::Status => failed(&format!("status {}", fault.status)),
+        Mode::Status | Mode::Html => failed(&format!("status {}", fault.status)),
         Mode::Drop => Outcome::Lost,
         Mode::Timeout => {
             tokio::time::sleep(delay).await;
