@@ -65,39 +65,41 @@ pub struct NewKey<'a> {
     pub unlimited: bool,
 }
 
+/// The columns of a [`KeyRow`].
+macro_rules! columns {
+    () => {
+        "id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at, unlimited"
+    };
+}
+
+/// Keys that meet a condition.
+macro_rules! keys {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM api_keys WHERE ", $rest)
+    };
+}
+
 const ENSURE_ORGANIZATION: Sql = Sql::both(
     "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
 );
-const CREATE: Sql = Sql::both(
+const CREATE: Sql = Sql::both(concat!(
     "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, unlimited)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
      ON CONFLICT (id) DO NOTHING
-     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
-        unlimited",
-);
-const LIST: Sql = Sql::both(
-    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
-        unlimited
-     FROM api_keys WHERE organization_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3))
-     ORDER BY created_at DESC, id DESC LIMIT $4",
-);
-const FIND: Sql = Sql::both(
-    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
-        unlimited
-     FROM api_keys WHERE id = $1",
-);
-const REVOKE: Sql = Sql::both(
-    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE organization_id = $1 AND id = $2
-     RETURNING id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
-        unlimited",
-);
+     RETURNING ",
+    columns!()
+));
+const LIST: Sql = Sql::both(keys!(
+    "organization_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3)) ORDER BY created_at DESC, id DESC LIMIT $4"
+));
+const FIND: Sql = Sql::both(keys!("id = $1"));
+const REVOKE: Sql = Sql::both(concat!(
+    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE organization_id = $1 AND id = $2 RETURNING ",
+    columns!()
+));
 const LOCK: Sql = Sql::split(
-    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
-        unlimited
-     FROM api_keys WHERE organization_id = $1 AND id = $2",
-    "SELECT id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at,
-        unlimited
-     FROM api_keys WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+    keys!("organization_id = $1 AND id = $2"),
+    keys!("organization_id = $1 AND id = $2 FOR UPDATE"),
 );
 const EXPIRE: Sql = Sql::both(
     "UPDATE api_keys SET expires_at = $3 WHERE organization_id = $1 AND id = $2 AND (expires_at IS NULL OR expires_at > $3)",

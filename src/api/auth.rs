@@ -139,9 +139,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// An address from which too many keys came that do not work may only use
-/// those that have worked lately, and nobody looks at others: so a flood costs no database, and behind a proxy whose
-/// word is not believed it locks nobody out.
+/// Who is asking. An address from which too many keys came that do not work may only use those that have worked, and nobody
+/// looks at others: so a flood costs no database, and behind a proxy whose word is not believed it locks nobody out.
 async fn authenticate(
     state: &ApiState,
     peer: Option<Peer>,

@@ -35,12 +35,7 @@ impl Organization {
     }
 
     fn read(reader: &mut Reader<'_>, id: &str) -> Self {
-        let table = ["organizations", id, "stripe"];
-        let stripe = if id == DEFAULT_ORGANIZATION {
-            Stripe::read(reader, &["stripe"])
-        } else {
-            Stripe::read(reader, &table)
-        };
+        let stripe = Stripe::read(reader, &stripe_table(id));
         let mut section = reader.section(&["organizations", id]);
         Self {
             name: section
@@ -63,13 +58,7 @@ fn share_key(reader: &mut Reader<'_>, organizations: &mut BTreeMap<String, Organ
         if !stripe.connected || stripe.secret_key.is_some() {
             continue;
         }
-        let table = ["organizations", id, "stripe"];
-        let at: &[&str] = if id == DEFAULT_ORGANIZATION {
-            &["stripe"]
-        } else {
-            &table
-        };
-        let mut section = reader.section(at);
+        let mut section = reader.section(&stripe_table(id));
         if key.is_none() {
             section.warn(
                 "secret_key",
@@ -96,15 +85,18 @@ fn check_accounts(reader: &mut Reader<'_>, organizations: &BTreeMap<String, Orga
             continue;
         };
         if let Some(owner) = owners.insert((account, organization.stripe.livemode), id) {
-            let table = ["organizations", id.as_str(), "stripe"];
-            let at: &[&str] = if id == DEFAULT_ORGANIZATION {
-                &["stripe"]
-            } else {
-                &table
-            };
             let what = format!("is also the account of the organization {owner}");
             let fault = Fault::new(what, "give each organization its own account");
-            reader.section(at).problem("account", fault);
+            reader.section(&stripe_table(id)).problem("account", fault);
         }
+    }
+}
+
+/// Where an organization's Stripe account stands.
+fn stripe_table(id: &str) -> Vec<&str> {
+    if id == DEFAULT_ORGANIZATION {
+        vec!["stripe"]
+    } else {
+        vec!["organizations", id, "stripe"]
     }
 }
