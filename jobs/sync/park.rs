@@ -38,7 +38,8 @@ pub(super) async fn park(env: &Env, organization: &str, error: &StripeError) -> 
         tracing::error!(
             organization,
             %error,
-            "stripe refuses the organization's key, so its work waits: replace stripe.secret_key and restart"
+            "stripe refuses the organization's key or its access to the account, so its work waits: mend secret_key or account in \
+             the organization's stripe table and restart"
         );
     }
     Ok(true)

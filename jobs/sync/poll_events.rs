@@ -89,24 +89,20 @@ impl Job for PollEvents {
         let organizations = &cx.env.settings.organizations;
         let wanted = |id: &str| self.organization.as_deref().is_none_or(|only| only == id);
         for (id, _) in organizations.iter().filter(|(id, it)| it.has_stripe && wanted(id)) {
-            match poll(cx, id).await {
-                Ok(brought) => {
-                    seen += brought.seen;
-                    new += brought.new;
-                    if brought.missed > 0 {
-                        let (organization, events) = (id.as_str(), brought.missed);
-                        tracing::warn!(
-                            organization, events,
-                            "the poll brought events that no webhook has: look at the endpoint in stripe's dashboard"
-                        );
-                        gaps.push(organization);
-                    }
-                }
-                // The trouble of one organization must not hold up the others.
-                Err(error) => trouble = trouble.or(Some(error)),
+            let mut brought = Brought::default();
+            // The trouble of one organization must not hold up the others.
+            trouble = trouble.or(poll(cx, id, &mut brought).await.err());
+            seen += brought.seen;
+            new += brought.new;
+            if brought.missed > 0 {
+                let (organization, events) = (id.as_str(), brought.missed);
+                tracing::warn!(
+                    organization, events,
+                    "the poll brought events that no webhook has: look at the endpoint in stripe's dashboard"
+                );
+                gaps.push(organization);
             }
         }
-        metrics::counter!("memberd_sync_polled_events_total").increment(new);
         let report = Report::none().with("events", seen).with("new", new);
         if !gaps.is_empty() {
             let mut tx = cx.env.db.begin().await?;
@@ -125,9 +121,8 @@ impl Job for PollEvents {
     }
 }
 
-async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
+async fn poll(cx: &Context, organization: &str, brought: &mut Brought) -> Result<(), JobError> {
     let env = &cx.env;
-    let mut brought = Brought::default();
     let mut look = Look::read(env, organization).await?;
     for _ in 0..PAGES_MAX {
         if cx.cancel.is_cancelled() {
@@ -143,7 +138,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
                 }
                 // One that is parked is tried again by the next poll.
                 if park(env, organization, &error).await? {
-                    return Ok(brought);
+                    return Ok(());
                 }
                 return Err(error.into());
             }
@@ -154,6 +149,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
         let ids: Vec<Option<String>> = page.objects.iter().map(|body| id_of(body)).collect();
         let overdue = page.until.minus(DELIVERED_WITHIN);
         let (new, missed) = receive_unknown(env, organization, &page.objects, &ids, overdue).await?;
+        metrics::counter!("memberd_sync_polled_events_total").increment(new);
         look.add(new);
         brought.new += new;
         brought.missed += if look.watched { missed } else { 0 };
@@ -165,7 +161,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
         }
         look.keep(env, organization).await?;
     }
-    Ok(brought)
+    Ok(())
 }
 
 /// How far a poll has looked. It goes from the newest event to the oldest, so that it is not over before its last page;
@@ -173,7 +169,7 @@ async fn poll(cx: &Context, organization: &str) -> Result<Brought, JobError> {
 #[derive(Debug)]
 struct Look {
     since: Timestamp,
-    /// Whether the last poll was so short ago that this process, or another, has received webhooks since.
+    /// Whether the last page was read so short ago that this process, or another, has received webhooks since.
     watched: bool,
     /// The time of its first page.
     reached: Option<Timestamp>,
@@ -281,7 +277,7 @@ async fn receive_unknown(
             // What the database refuses because of one event must not keep the poll at its page for ever.
             Err(error @ (db::Error::Other(_) | db::Error::Conflict(_))) => {
                 let event = arrived.id();
-                tracing::error!(organization, event, %error, "an event could not be stored and is left out");
+                tracing::error!(organization, event, %error, "an event could not be stored and is left out: the next reconciliation repairs what it told of (or memberd sync reconcile)");
             }
             Err(error) => return Err(error.into()),
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     drift,
-    store::runs,
+    store::runs::{self, Run},
     walk::{Purpose, walk},
 };
 use crate::kernel::{
@@ -68,8 +68,8 @@ async fn reconcile(cx: &Context) -> JobResult {
     let mut tx = env.db.begin().await?;
     let (run, abandoned) = runs::begin(&mut tx, organization, &id, now, now.minus(RESUME_WITHIN)).await?;
     let mut found = 0;
-    for (run, drifted) in &abandoned {
-        found += tell(&mut tx, env, organization, run, *drifted).await?;
+    for run in &abandoned {
+        found += tell(&mut tx, env, organization, run).await?;
     }
     tx.commit().await?;
     drift::counted(found);
@@ -80,9 +80,8 @@ async fn reconcile(cx: &Context) -> JobResult {
     }
     let mut tx = env.db.begin().await?;
     let (now, keep) = (env.now(), env.now().minus(KEEP));
-    runs::excuse(&mut tx, organization, &run).await?;
-    let drifted = runs::finish(&mut tx, organization, &run.id, now, keep).await?;
-    let drifted = tell(&mut tx, env, organization, &run.id, drifted).await?;
+    let drifted = tell(&mut tx, env, organization, &run).await?;
+    runs::finish(&mut tx, organization, &run.id, now, keep).await?;
     report = report.with("drifted", drifted);
     cx.complete_in(&mut tx, &report).await?;
     tx.commit().await?;
@@ -90,11 +89,11 @@ async fn reconcile(cx: &Context) -> JobResult {
     Ok(report)
 }
 
-/// Tells of a run that is over, if objects differed; answers how many.
-async fn tell(tx: &mut Tx, env: &Env, organization: &str, run: &str, drifted: i64) -> Result<u64> {
-    let drifted = u64::try_from(drifted).unwrap_or(0);
+/// Tells of a run that is over, if objects differed of which no event has told by now; answers how many.
+async fn tell(tx: &mut Tx, env: &Env, organization: &str, run: &Run) -> Result<u64> {
+    let drifted = u64::try_from(runs::excuse(tx, organization, run).await?).unwrap_or(0);
     if drifted > 0 {
-        drift::tell(tx, env, organization, run, drifted).await?;
+        drift::tell(tx, env, organization, &run.id, drifted).await?;
     }
     Ok(drifted)
 }

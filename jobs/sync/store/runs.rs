@@ -64,7 +64,7 @@ const ABANDON: Sql = Sql::both(
     "UPDATE sync_runs SET state = 'abandoned' WHERE organization_id = $1 AND state = 'running' AND started_at < $2
        AND NOT EXISTS (SELECT 1 FROM sync_cursors
                        WHERE organization_id = $1 AND stream LIKE 'reconcile:%' AND updated_at >= $2)
-     RETURNING id, drifted",
+     RETURNING id, state, objects, drifted, started_at, finished_at",
 );
 const LATEST: Sql = Sql::both(
     "SELECT id, state, objects, drifted, started_at, finished_at FROM sync_runs
@@ -86,7 +86,7 @@ const EXCUSE: Sql =
 const LAST_DONE: Sql =
     Sql::both("SELECT max(finished_at) FROM sync_runs WHERE organization_id = $1 AND state = 'done'");
 const FINISH: Sql =
-    Sql::both("UPDATE sync_runs SET state = 'done', finished_at = $2 WHERE id = $1 RETURNING drifted");
+    Sql::both("UPDATE sync_runs SET state = 'done', finished_at = $2 WHERE id = $1");
 const FORGET: Sql = Sql::both(
     "DELETE FROM sync_runs WHERE organization_id = $1 AND state <> 'running' AND started_at < $2",
 );
@@ -113,15 +113,15 @@ const TAKE_SEEN: Sql = Sql::both(
 );
 const CLEAR: Sql = Sql::both("DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2");
 
-/// Begins a reconciliation, unless one came further after `resume_since`: then that goes on. Answers also the ids of those
-/// that were abandoned for it, and how many objects differed in each.
+/// Begins a reconciliation, unless one came further after `resume_since`: then that goes on. Answers also those that
+/// were abandoned for it.
 pub async fn begin(
     tx: &mut Tx,
     organization: &str,
     id: &str,
     now: Timestamp,
     resume_since: Timestamp,
-) -> Result<(Run, Vec<(String, i64)>)> {
+) -> Result<(Run, Vec<Run>)> {
     let abandoned = tx.all(ABANDON, args![organization, resume_since]).await?;
     if let Some(run) = tx.optional(RUNNING, args![organization]).await? {
         return Ok((run, abandoned));
@@ -144,15 +144,16 @@ pub async fn count(tx: &mut Tx, run: &str, objects: i64, drifted: i64) -> Result
     tx.optional(COUNT, args![run, objects, drifted]).await
 }
 
-/// Takes back what a reconciliation has found of which an event told that was still on its way.
-pub async fn excuse(tx: &mut Tx, organization: &str, run: &Run) -> Result<()> {
+/// Takes back what a reconciliation has found of which an event told that was still on its way. Answers how many objects
+/// differed all the same.
+pub async fn excuse(tx: &mut Tx, organization: &str, run: &Run) -> Result<i64> {
     let late: Vec<(String, String)> =
         tx.all(LATE, args![&run.id, organization, run.started_at]).await?;
     for (kind, id) in &late {
         tx.execute(EXCUSE, args![&run.id, kind, id]).await?;
     }
-    count(tx, &run.id, 0, -i64::try_from(late.len()).unwrap_or(0)).await?;
-    Ok(())
+    let counted = count(tx, &run.id, 0, -i64::try_from(late.len()).unwrap_or(0)).await?;
+    Ok(counted.map_or(0, |counted| counted.drifted))
 }
 
 /// When the last reconciliation ended that saw everything.
@@ -161,18 +162,18 @@ pub async fn last_done(db: &Db, organization: &str) -> Result<Option<Timestamp>>
     Ok(last)
 }
 
-/// Ends a reconciliation, and forgets those that began before a moment. Answers how many objects differed.
+/// Ends a reconciliation, and forgets those that began before a moment.
 pub async fn finish(
     tx: &mut Tx,
     organization: &str,
     run: &str,
     now: Timestamp,
     forget_before: Timestamp,
-) -> Result<i64> {
-    let drifted: Option<(i64,)> = tx.optional(FINISH, args![run, now]).await?;
+) -> Result<()> {
+    tx.execute(FINISH, args![run, now]).await?;
     tx.execute(FORGET, args![organization, forget_before]).await?;
     tx.execute(FORGET_DRIFT, args![organization, forget_before]).await?;
-    Ok(drifted.map_or(0, |row| row.0))
+    Ok(())
 }
 
 /// The latest reconciliations, newest first.

@@ -114,16 +114,26 @@ both! {
 
     async fn what_an_abandoned_reconciliation_found_is_told(db: TestDb) {
         filled(&db, 2).await;
-        db.stripe.put(&renamed("000", "Jane Miller"));
-        enqueue(&db, &reconcile()).await;
-        db.stripe.fail_at(BEFORE_SUBSCRIPTIONS, away());
-        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
-        db.execute(Sql::both("DELETE FROM jobs"), &[]).await;
-        db.advance(Duration::from_hours(24));
-        assert_eq!(db.count(TOLD).await, 0);
-        enqueue(&db, &reconcile()).await;
-        db.drain(&registry()).await;
-        assert_eq!((latest(&db).await.drifted, db.count(TOLD).await), (0, 1));
+        for (told, late) in [(0, true), (1, false)] {
+            db.advance(Duration::from_hours(1));
+            let name = format!("Jane Miller, late: {late}");
+            db.stripe.put(&renamed("000", &name));
+            enqueue(&db, &reconcile()).await;
+            db.stripe.fail_at(BEFORE_SUBSCRIPTIONS, away());
+            assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+            assert_eq!(latest(&db).await.drifted, 1);
+            db.execute(Sql::both("DELETE FROM jobs"), &[]).await;
+            if late {
+                let mut event = event("evt_late", "customer.updated", &renamed("000", &name));
+                event["created"] = json!(db.now().seconds());
+                db.advance(Duration::from_mins(1));
+                receive(&db, &event).await;
+            }
+            db.advance(Duration::from_hours(24));
+            enqueue(&db, &reconcile()).await;
+            db.drain(&registry()).await;
+            assert_eq!((latest(&db).await.drifted, db.count(TOLD).await), (0, told));
+        }
     }
 
     async fn a_reconciliation_that_takes_days_goes_on_while_it_comes_further(db: TestDb) {

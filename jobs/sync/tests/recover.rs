@@ -249,11 +249,16 @@ both! {
             db.stripe.put_event(&made);
         };
         let polls = async || db.count("jobs_done WHERE kind = 'sync.poll_events'").await;
+        // Before the first poll nobody was here to receive webhooks.
+        told("evt_before", 100).await;
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        assert_eq!((polls().await, db.count("jobs").await), (1, 0));
         // What was made a moment ago may still come by a webhook.
         told("evt_young", 10).await;
         enqueue(&db, &PollEvents::default()).await;
         db.drain(&registry()).await;
-        assert_eq!((polls().await, db.count("jobs").await), (1, 0));
+        assert_eq!((polls().await, db.count("jobs").await), (2, 0));
         told("evt_old", 100).await;
         enqueue(&db, &PollEvents::default()).await;
         db.drain(&registry()).await;
@@ -262,11 +267,27 @@ both! {
             db.advance(Duration::from_mins(1));
             told(&format!("evt_{more}"), 30).await;
             db.drain(&registry()).await;
-            assert_eq!(polls().await, 2 + more);
+            assert_eq!(polls().await, 3 + more);
         }
         db.advance(Duration::from_mins(1));
         db.drain(&registry()).await;
-        assert_eq!((polls().await, db.count("jobs").await, db.count("customers").await), (6, 0, 5));
+        assert_eq!((polls().await, db.count("jobs").await, db.count("customers").await), (7, 0, 6));
+    }
+
+    async fn a_gap_is_told_of_though_a_later_page_does_not_come(db: TestDb) {
+        enqueue(&db, &PollEvents::default()).await;
+        db.drain(&registry()).await;
+        db.stripe.set_page(1);
+        for number in [1, 2] {
+            let mut made = event(&format!("evt_{number}"), "customer.created", &customer(&format!("cus_{number}")));
+            made["created"] = json!(db.now().seconds() - 100);
+            db.stripe.put_event(&made);
+        }
+        enqueue(&db, &PollEvents::default()).await;
+        db.stripe.fail_at(1, away());
+        assert_eq!(db.drain_allowing_failures(&registry()).await.retried, 1);
+        let again = "jobs WHERE kind = 'sync.poll_events' AND organization_id = 'default' AND attempt = 0";
+        assert_eq!((db.count("stripe_events").await, db.count(again).await), (1, 1));
     }
 
     async fn a_poll_that_is_told_to_stop_asks_for_no_more(db: TestDb) {
