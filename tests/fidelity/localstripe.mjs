@@ -58,7 +58,10 @@ export async function localstripe({ localstripe: command }) {
   // It sends a second later, once, and says nowhere that it has; so this waits until nothing is missing, or for ever lost.
   const done = { paid: SUBSCRIPTIONS }
   const arrived = async () => JSON.stringify(count(await all(memberd, '/v1/invoices'))) === JSON.stringify(done)
-  await until('every invoice as paid', arrived, PATIENCE_MS).catch(() => {})
+  await until('every invoice as paid', arrived, PATIENCE_MS).catch((error) => {
+    // The sections below say what is missing.
+    if (!/never came/.test(error.message)) throw error
+  })
   section.same('invoices in memberd', count(await all(memberd, '/v1/invoices')), done)
   section.same('subscriptions in memberd', count(await all(memberd, '/v1/subscriptions')), { active: SUBSCRIPTIONS })
   await stop(memberd.process)

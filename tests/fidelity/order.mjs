@@ -113,8 +113,10 @@ export async function order() {
   const gone = { id: 'cus_order_ghost', object: 'customer', deleted: true }
   await send(gone, event('customer.deleted', 20, customer('ghost')), event('customer.updated', 25, customer('ghost', { email: 'risen@example.com' })))
   await memberd.idle()
-  const members = JSON.stringify((await memberd.get('/v1/members?limit=100')).json)
-  section.note('11 a deleted customer does not rise', members.includes('risen@example.com') ? members : '')
+  const members = await memberd.get('/v1/members?limit=100')
+  const listed = members.status === 200 && members.json.data.length > 0
+  const risen = JSON.stringify(members.json).includes('risen@example.com')
+  section.note('11 a deleted customer does not rise', listed && !risen ? '' : JSON.stringify(members))
 
   const payload = JSON.stringify(event('customer.updated', 0, customer('same')))
   section.same('12 a wrong signature', await post(payload, sign(payload, 'whsec_wrong')), 400)

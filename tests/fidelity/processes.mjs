@@ -130,7 +130,7 @@ ${account ? `account = "${account}"\n` : ''}`
   writeFileSync(config, text)
   const run = (...args) => finished(memberd, [...args, '--config', config], { cwd: home, env: environment })
   const migrated = await run('migrate', 'up')
-  const made = await run('keys', 'create', 'fidelity', '--scopes', 'all')
+  const made = await run('keys', 'create', 'fidelity', '--scopes', 'all', '--unlimited')
   const token = /mbd_test_\S+/.exec(made.stdout)?.[0]
   if (!token) throw new Error(`memberd made no key:\n${migrated.stderr}${made.stdout}${made.stderr}`)
   const base = `http://127.0.0.1:${port}`
