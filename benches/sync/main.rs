@@ -41,11 +41,11 @@ use self::{
 /// Rounds; the medians of their figures are shown.
 const ROUNDS: usize = 3;
 /// Members of the business; each has one subscription.
-const MEMBERS: usize = 5_000;
+pub(crate) const MEMBERS: usize = 5_000;
 /// Members whose subscriptions are renewed; each renewal is three events.
-const RENEWED: usize = 2_000;
+pub(crate) const RENEWED: usize = 2_000;
 /// Connections of the load.
-const CONNECTIONS: usize = 16;
+pub(crate) const CONNECTIONS: usize = 16;
 /// Events are younger than what was listed before, in whole seconds of Stripe.
 const LATER: Duration = Duration::from_secs(2);
 

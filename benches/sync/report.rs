@@ -3,6 +3,7 @@
 use std::{fmt, fmt::Write as _, path::Path};
 
 use crate::{
+    CONNECTIONS, MEMBERS, RENEWED,
     engine::Engine,
     page::{machine, median},
 };
@@ -103,18 +104,19 @@ impl fmt::Display for Figures {
 
 /// The whole page.
 pub(crate) fn markdown(rounds: usize, folder: &Path, all: &[(Engine, Figures)]) -> String {
+    let (renewed, members) = (thousands(RENEWED), thousands(MEMBERS));
     let mut text = String::from("# The mirror of Stripe beside other engines\n\n");
     let _ = writeln!(
         text,
         "Written by `./dev bench sync`; do not edit. Medians of {rounds} rounds on {}. Each engine is a process of its own \
-         on a fresh database of one PostgreSQL 15 with its defaults (`fsync` and `synchronous_commit` on); the last line \
+         on a fresh database of one PostgreSQL with its defaults (`fsync` and `synchronous_commit` on); the last line \
          is memberd on SQLite with `synchronous = FULL`. Engine, PostgreSQL, the fake Stripe and the load share the \
          machine.\n\n\
-         The events are a day of renewals: for each of 2,000 members a customer with another balance, a subscription with \
-         its next period and a new paid invoice; 16 connections send as fast as they are answered. *Applied* counts until \
+         The events are a day of renewals: for each of {renewed} members a customer with another balance, a subscription with \
+         its next period and a new paid invoice; {CONNECTIONS} connections send as fast as they are answered. *Applied* counts until \
          the last event is in the tables, and for memberd in the member's entitlements, too: the peers keep tables only, \
          and answer when they have written them. What is in the tables afterwards is counted. *Empty* tables hold \
-         nothing before, *filled* ones what a first fill of 5,000 customers and 5,000 subscriptions with their products and \
+         nothing before, *filled* ones what a first fill of {members} customers and {members} subscriptions with their products and \
          prices brought; memberd's also looks through ten lists that are empty here. Its budget of requests is lifted. \
          Nobody here has a payment method: memberd would fetch each, the peers do not. CPU is that of the engine's \
          process alone.\n",
@@ -158,6 +160,19 @@ pub(crate) fn markdown(rounds: usize, folder: &Path, all: &[(Engine, Figures)]) 
     text.push_str("\n![Events a second and the first fill](stripe-sync.svg)\n");
     text.push_str(&goals(all));
     text
+}
+
+/// A number for people.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let (first, rest) = digits.split_at(digits.len() % 3);
+    let groups = rest.as_bytes().chunks(3).map(String::from_utf8_lossy);
+    let first = (!first.is_empty()).then(|| first.into());
+    first
+        .into_iter()
+        .chain(groups)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// The goals, against the fastest peer of the run.
@@ -209,16 +224,21 @@ const ROW: f64 = 26.0;
 
 /// Bars of the applied events a second, and of the seconds of the first fill.
 pub(crate) fn svg(all: &[(Engine, Figures)]) -> String {
-    type Part = (&'static str, fn(&Figures) -> f64, usize);
+    type Part = (String, fn(&Figures) -> f64, usize);
+    let members = thousands(MEMBERS);
     let parts: [Part; 3] = [
         (
-            "Webhooks accepted and applied a second, empty tables",
+            "Webhooks accepted and applied a second, empty tables".to_owned(),
             |it| it.first.applied,
             0,
         ),
-        ("The same, filled tables", |it| it.known.applied, 0),
         (
-            "Seconds of a first fill: 5,000 customers, 5,000 subscriptions",
+            "The same, filled tables".to_owned(),
+            |it| it.known.applied,
+            0,
+        ),
+        (
+            format!("Seconds of a first fill: {members} customers, {members} subscriptions"),
             |it| it.fill_seconds,
             2,
         ),
