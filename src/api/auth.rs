@@ -321,7 +321,9 @@ impl KeyCache {
             return;
         }
         if cached.worked.len() >= KEY_CACHE_MAX {
-            cached.worked.clear();
+            // Not all: they would have to show themselves again, from addresses that may be waiting.
+            let one = cached.worked.iter().next().cloned();
+            one.map(|hash| cached.worked.remove(&hash));
         }
         cached.worked.insert(hash.to_owned());
     }
