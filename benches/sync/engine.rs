@@ -149,7 +149,7 @@ impl Running {
             url,
             max_connections: 1,
             statement_timeout: PATIENCE,
-            plans: Plans::Free,
+            plans: Plans::Lookups,
         };
         let db = Db::open(&options).await.unwrap();
         Self {

@@ -273,7 +273,7 @@ async fn open(url: &str) -> Db {
         url: url.to_owned(),
         max_connections: CONNECTIONS,
         statement_timeout: Duration::from_mins(1),
-        plans: Plans::Free,
+        plans: Plans::Lookups,
     };
     Db::open(&options)
         .await

@@ -120,11 +120,11 @@ pub async fn queue_options(
     let (lease_db, lane_db) = match env.db.engine() {
         "postgres" => {
             let lanes = db::Options {
-                plans: Plans::Indexed,
+                plans: Plans::Rounds,
                 ..database(config, LANE_CONNECTIONS)
             };
             let leases = db::Options {
-                plans: Plans::Indexed,
+                plans: Plans::Rounds,
                 ..database(config, LEASE_CONNECTIONS)
             };
             (Db::open(&leases).await?, Db::open(&lanes).await?)
@@ -164,7 +164,7 @@ fn database(config: &Config, max_connections: u32) -> db::Options {
         url: config.database.url.expose_secret().to_owned(),
         max_connections,
         statement_timeout: config.database.statement_timeout,
-        plans: Plans::Free,
+        plans: Plans::Lookups,
     }
 }
 

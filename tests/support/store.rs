@@ -30,7 +30,7 @@ pub(crate) async fn open(url: &str) -> Db {
         url: url.to_owned(),
         max_connections: 2,
         statement_timeout: Duration::from_secs(30),
-        plans: Plans::Free,
+        plans: Plans::Lookups,
     };
     Db::open(&options).await.unwrap()
 }

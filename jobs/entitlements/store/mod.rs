@@ -15,27 +15,18 @@ use std::collections::BTreeMap;
 use super::model::{Changes, Present, ProductFacts, Source, Spans, Wanted};
 use crate::{
     args,
+    of_each,
     kernel::{
         Env, Timestamp,
         db::{Db, Result, Row, Sql, Tx},
     },
 };
 
-macro_rules! present_sql {
-    ($members:literal) => {
-        concat!(
-            "SELECT id, member_id, product_id, source_kind, source_id, started_at, ended_at, resumes_at,
-                resumed_until, monthly_amount, note
-             FROM entitlements WHERE organization_id = $1 AND member_id ",
-            $members,
-            " ORDER BY id"
-        )
-    };
-}
-
-const OF_MEMBERS: Sql = Sql::split(
-    present_sql!("IN (SELECT value FROM json_each($2))"),
-    present_sql!("= ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))"),
+const OF_MEMBERS: Sql = of_each!(
+    "id, member_id, product_id, source_kind, source_id, started_at, ended_at, resumes_at, resumed_until, monthly_amount,
+        note",
+    "entitlements WHERE organization_id = $1",
+    "member_id", "$2", " ORDER BY id"
 );
 /// One statement for new rows and for those that are written over: the latter stay what they are of.
 const PUT: Sql = Sql::both(

@@ -36,20 +36,21 @@ pub struct Options {
 /// How PostgreSQL plans the statements of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plans {
-    /// As it thinks best.
+    /// As it thinks best, each time anew: a plan that was made while a table was small is kept until the statistics change,
+    /// and a first fill is over by then. With it, what optional filters leave out is left out of the plan.
     #[default]
-    Free,
-    /// Always by the indexes and never anew. For the queue's rounds and leases: they find a handful of rows in a table
-    /// whose size changes faster than its statistics, and one plan that joins them with a scan of the table costs most of
-    /// the speed.
-    Indexed,
+    Lookups,
+    /// Always by the indexes and never anew. For the queue's rounds and leases: they find a handful of rows in a
+    /// table whose size changes faster than its statistics, and one plan that joins them with a scan of the table costs
+    /// most of the speed.
+    Rounds,
 }
 
 impl Plans {
     const fn settings(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Free => &[],
-            Self::Indexed => &[
+            Self::Lookups => &[("plan_cache_mode", "force_custom_plan"), ("jit", "off")],
+            Self::Rounds => &[
                 ("plan_cache_mode", "force_generic_plan"),
                 ("enable_seqscan", "off"),
                 ("enable_hashjoin", "off"),

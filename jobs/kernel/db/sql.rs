@@ -128,6 +128,52 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { &[$($crate::kernel::db::Arg::from($value)),*] };
 }
 
+/// Reads the rows of many keys: `of_each!("id, name", "members WHERE organization_id = $1", "id", "$2", " ORDER BY id")`, where
+/// `$2` is a JSON array of texts. What follows last is PostgreSQL's lock; keys are looked up, and so locked, in their order.
+///
+/// On PostgreSQL each key is looked up by itself, which `OFFSET 0` leaves as it is. As `= ANY` of a list the planner takes it
+/// for a filter wherever a first column of the index alone seems to leave a few rows, which it assumes of every table that
+/// has no statistics yet: then each row of an organization is compared with each key. With 5,000 rows and 151 keys that
+/// took 16 ms instead of 0.4.
+#[macro_export]
+macro_rules! of_each {
+    ($columns:literal, $from:literal, $key:literal, $list:literal, $order:literal) => {
+        $crate::of_each!($columns, $from, $key, $list, $order, "")
+    };
+    ($columns:literal, $from:literal, $key:literal, $list:literal, $order:literal, $lock:literal) => {
+        $crate::kernel::db::Sql::split(
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM ",
+                $from,
+                " AND ",
+                $key,
+                " IN (SELECT value FROM json_each(",
+                $list,
+                "))",
+                $order
+            ),
+            concat!(
+                "SELECT found.* FROM (SELECT DISTINCT jsonb_array_elements_text(",
+                $list,
+                "::jsonb) COLLATE \"C\" AS key
+                    ORDER BY key) AS wanted
+                 CROSS JOIN LATERAL (SELECT ",
+                $columns,
+                " FROM ",
+                $from,
+                " AND ",
+                $key,
+                " = wanted.key OFFSET 0",
+                $lock,
+                ") AS found",
+                $order
+            ),
+        )
+    };
+}
+
 /// Anything `#[derive(sqlx::FromRow)]` gives us, on both databases.
 pub trait Record:
     for<'r> sqlx::FromRow<'r, SqliteRow> + for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin

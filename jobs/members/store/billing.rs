@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::{
     args,
+    of_each,
     kernel::{
         Timestamp,
         db::{Db, Result, Sql, Tx},
@@ -23,12 +24,10 @@ macro_rules! locked {
 
 /// In the order of their ids, so that two who lock many never wait for each other. Keys never change, so rows that refer
 /// to a member may be inserted meanwhile, and their transactions do not wait for each other in a circle.
-const LOCK: Sql = Sql::split(
-    locked!("organization_id = $1 AND id IN (SELECT value FROM json_each($2)) ORDER BY id", ""),
-    locked!(
-        "organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) ORDER BY id",
-        " FOR NO KEY UPDATE"
-    ),
+const LOCK: Sql = of_each!(
+    "organization_id, id, status, tier_id, tier_amount, products, changes_at, evaluated_at, deleted_at",
+    "members WHERE organization_id = $1",
+    "id", "$2", " ORDER BY id", " FOR NO KEY UPDATE"
 );
 /// Whoever holds a member works out what is true of her now, so that nobody waits for her here.
 const LOCK_DUE: Sql = Sql::split(

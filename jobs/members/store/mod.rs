@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     args,
+    of_each,
     kernel::{
         Env, Timestamp,
         db::{Result, Sql, Tx},
@@ -28,12 +29,10 @@ const INSERT_KEY: Sql = Sql::both(
     "INSERT INTO member_keys (organization_id, provider, external_id, member_id, created_at)
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, provider, external_id) DO NOTHING",
 );
-const BY_KEYS: Sql = Sql::split(
-    "SELECT external_id, member_id FROM member_keys
-     WHERE organization_id = $1 AND provider = $2 AND external_id IN (SELECT value FROM json_each($3))",
-    "SELECT external_id, member_id FROM member_keys
-     WHERE organization_id = $1 AND provider = $2
-       AND external_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+const BY_KEYS: Sql = of_each!(
+    "external_id, member_id",
+    "member_keys WHERE organization_id = $1 AND provider = $2",
+    "external_id", "$3", ""
 );
 const ANY: Sql = Sql::both("SELECT id FROM members WHERE organization_id = $1 AND id = $2");
 const WHEREABOUTS: Sql = Sql::split(
@@ -45,18 +44,13 @@ const BY_EMAIL: Sql = Sql::both(
     "SELECT id, email_verified FROM members
      WHERE organization_id = $1 AND email_normalized = $2 AND deleted_at IS NULL",
 );
-const BY_EMAILS: Sql = Sql::split(
-    "SELECT email_normalized, id, email_verified FROM members
-     WHERE organization_id = $1 AND deleted_at IS NULL AND email_normalized IN (SELECT value FROM json_each($2))",
-    "SELECT email_normalized, id, email_verified FROM members
-     WHERE organization_id = $1 AND deleted_at IS NULL
-       AND email_normalized = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+const BY_EMAILS: Sql = of_each!(
+    "email_normalized, id, email_verified",
+    "members WHERE organization_id = $1 AND deleted_at IS NULL",
+    "email_normalized", "$2", ""
 );
-const PROFILES: Sql = Sql::split(
-    "SELECT id, email, name FROM members WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
-    "SELECT id, email, name FROM members
-     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
-);
+const PROFILES: Sql =
+    of_each!("id, email, name", "members WHERE organization_id = $1", "id", "$2", "");
 const SET_PROFILE: Sql = Sql::both(
     "UPDATE members SET email = $3, email_normalized = $4, name = $5, updated_at = $6
      WHERE organization_id = $1 AND id = $2

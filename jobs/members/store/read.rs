@@ -2,6 +2,7 @@
 
 use crate::{
     args,
+    of_each,
     kernel::{
         Timestamp,
         db::{Db, Result, Sql},
@@ -101,13 +102,10 @@ const GET: Sql = Sql::both(columns!("WHERE m.organization_id = $1 AND m.id = $2"
 const BY_KEY: Sql = Sql::both(
     "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
 );
-const KEYS_OF: Sql = Sql::split(
-    "SELECT member_id, provider, external_id FROM member_keys
-     WHERE organization_id = $1 AND member_id IN (SELECT value FROM json_each($2))
-     ORDER BY member_id, provider, external_id",
-    "SELECT member_id, provider, external_id FROM member_keys
-     WHERE organization_id = $1 AND member_id IN (SELECT jsonb_array_elements_text($2::jsonb))
-     ORDER BY member_id, provider, external_id",
+const KEYS_OF: Sql = of_each!(
+    "member_id, provider, external_id",
+    "member_keys WHERE organization_id = $1",
+    "member_id", "$2", " ORDER BY member_id, provider, external_id"
 );
 
 const IDS_AFTER: Sql =

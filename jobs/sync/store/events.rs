@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Received, Source, model::EventFacts};
 use crate::{
     args,
+    of_each,
     kernel::{
         Timestamp,
         db::{Db, Result, Sql, Tx},
@@ -31,18 +32,21 @@ const ANY_UNREAD: Sql = Sql::both(
     "SELECT id FROM stripe_events
      WHERE organization_id = $1 AND state = 'new' AND asked_at IS NULL LIMIT 1",
 );
+/// Events of a list that nobody has read, on PostgreSQL: looked up one by one, see [`of_each!`].
+macro_rules! new_events {
+    () => {
+        "organization_id = $1 AND state = 'new' AND ctid = ANY (ARRAY(
+            SELECT found.ctid FROM jsonb_array_elements_text($2::jsonb) AS wanted (id)
+            CROSS JOIN LATERAL (SELECT ctid FROM stripe_events
+                                WHERE organization_id = $1 AND id = wanted.id OFFSET 0) AS found))"
+    };
+}
 const ASK: Sql = Sql::split(
     "UPDATE stripe_events SET asked_at = $3
      WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
-    "UPDATE stripe_events SET asked_at = $3
-     WHERE organization_id = $1 AND state = 'new'
-       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+    concat!("UPDATE stripe_events SET asked_at = $3 WHERE ", new_events!()),
 );
-const KNOWN: Sql = Sql::split(
-    "SELECT id FROM stripe_events WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2))",
-    "SELECT id FROM stripe_events
-     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
-);
+const KNOWN: Sql = of_each!("id", "stripe_events WHERE organization_id = $1", "id", "$2", "");
 /// Whoever was to settle them has not come.
 const UNASK: Sql = Sql::both(
     "UPDATE stripe_events SET asked_at = NULL WHERE organization_id = $1 AND state = 'new' AND asked_at < $2",
@@ -52,12 +56,10 @@ const NEW_OF_OBJECT: Sql = Sql::both(
      WHERE organization_id = $1 AND object_type = $2 AND object_id = $3 AND state = 'new'",
 );
 /// Each by its own partial index.
-const WAITING_OF: Sql = Sql::split(
-    "SELECT DISTINCT object_id FROM stripe_events
-     WHERE organization_id = $1 AND object_type = $2 AND state = 'new' AND object_id IN (SELECT value FROM json_each($3))",
-    "SELECT DISTINCT object_id FROM stripe_events
-     WHERE organization_id = $1 AND object_type = $2 AND state = 'new'
-       AND object_id = ANY (ARRAY(SELECT jsonb_array_elements_text($3::jsonb)))",
+const WAITING_OF: Sql = of_each!(
+    "DISTINCT object_id",
+    "stripe_events WHERE organization_id = $1 AND object_type = $2 AND state = 'new'",
+    "object_id", "$3", ""
 );
 const FAILED_OF: Sql = Sql::split(
     "SELECT object_id, max(created_at) FROM stripe_events
@@ -70,9 +72,7 @@ const FAILED_OF: Sql = Sql::split(
 const MARK: Sql = Sql::split(
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
      WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
-    "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
-     WHERE organization_id = $1 AND state = 'new'
-       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+    concat!("UPDATE stripe_events SET state = $3, applied_at = $4, error = $5 WHERE ", new_events!()),
 );
 const RENEW: Sql = Sql::both(
     "UPDATE stripe_events SET state = CASE WHEN state IN ('applied', 'failed') THEN 'new' ELSE state END, error = NULL,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     args,
+    of_each,
     entitlements::{ItemFacts, SubscriptionFacts, model::monthly_amount},
     kernel::{
         Timestamp,
@@ -14,34 +15,19 @@ use crate::{
 const CUSTOMER_OF: Sql =
     Sql::both("SELECT customer_id FROM subscriptions WHERE organization_id = $1 AND id = $2");
 // From the members to their customers to their subscriptions to their items, one index after the other. As a join,
-// PostgreSQL walks all subscriptions for every item while a new database has no statistics; arrays leave it no choice.
-const CUSTOMERS_OF_MEMBERS: Sql = Sql::split(
-    "SELECT id, member_id FROM customers
-     WHERE organization_id = $1 AND member_id IN (SELECT value FROM json_each($2))",
-    "SELECT id, member_id FROM customers
-     WHERE organization_id = $1 AND member_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))",
+// PostgreSQL walks all subscriptions for every item while a new database has no statistics.
+const CUSTOMERS_OF_MEMBERS: Sql =
+    of_each!("id, member_id", "customers WHERE organization_id = $1", "member_id", "$2", "");
+const SUBSCRIPTIONS_OF_CUSTOMERS: Sql = of_each!(
+    "id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
+        cancel_at_period_end, ended_at, trial_end, pause_behavior, pause_resumes_at",
+    "subscriptions WHERE organization_id = $1 AND NOT deleted",
+    "customer_id", "$2", " ORDER BY id"
 );
-const SUBSCRIPTIONS_OF_CUSTOMERS: Sql = Sql::split(
-    "SELECT id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
-        cancel_at_period_end, ended_at, trial_end, pause_behavior, pause_resumes_at
-     FROM subscriptions
-     WHERE organization_id = $1 AND NOT deleted AND customer_id IN (SELECT value FROM json_each($2)) ORDER BY id",
-    "SELECT id, customer_id, status, start_date, created_at, current_period_start, current_period_end, cancel_at,
-        cancel_at_period_end, ended_at, trial_end, pause_behavior, pause_resumes_at
-     FROM subscriptions
-     WHERE organization_id = $1 AND NOT deleted
-       AND customer_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) ORDER BY id",
-);
-const ITEMS_OF_SUBSCRIPTIONS: Sql = Sql::split(
-    "SELECT subscription_id, product_id, quantity, unit_amount, recurring_interval, recurring_interval_count
-     FROM subscription_items
-     WHERE organization_id = $1 AND subscription_id IN (SELECT value FROM json_each($2))
-     ORDER BY subscription_id, id",
-    "SELECT subscription_id, product_id, quantity, unit_amount, recurring_interval, recurring_interval_count
-     FROM subscription_items
-     WHERE organization_id = $1
-       AND subscription_id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
-     ORDER BY subscription_id, id",
+const ITEMS_OF_SUBSCRIPTIONS: Sql = of_each!(
+    "subscription_id, id, product_id, quantity, unit_amount, recurring_interval, recurring_interval_count",
+    "subscription_items WHERE organization_id = $1",
+    "subscription_id", "$2", " ORDER BY subscription_id, id"
 );
 /// An invoice that is sent is due on its day; one that is charged, when it was made. A payment that was never tried or
 /// is not due yet has not failed: Stripe's status says that one has, so the oldest that is open is it.

@@ -5,19 +5,17 @@ use std::collections::BTreeSet;
 use super::objects::Scope;
 use crate::{
     args,
+    of_each,
     kernel::{
         db::{Result, Sql, Tx},
         ports::ObjectType,
     },
 };
 
-const KNOWN: Sql = Sql::split(
-    "SELECT id FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
-       AND id IN (SELECT value FROM json_each($5))",
-    "SELECT id FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
-       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($5::jsonb)))",
+const KNOWN: Sql = of_each!(
+    "id",
+    "stripe_objects WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4",
+    "id", "$5", ""
 );
 
 /// Those of the ids that are here, tombstones too.

@@ -3,17 +3,16 @@
 use super::projections::Linked;
 use crate::{
     args,
+    of_each,
     kernel::db::{Result, Sql, Tx},
 };
 
 /// Row locks on the customers, in the order of their ids: whoever links them and whoever derives from the links come
 /// one after the other.
-const OF_CUSTOMERS: Sql = Sql::split(
-    "SELECT id, member_id, link, email FROM customers
-     WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2)) ORDER BY id",
-    "SELECT id, member_id, link, email FROM customers
-     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb)))
-     ORDER BY id FOR UPDATE",
+const OF_CUSTOMERS: Sql = of_each!(
+    "id, member_id, link, email",
+    "customers WHERE organization_id = $1",
+    "id", "$2", " ORDER BY id", " FOR UPDATE"
 );
 
 #[derive(sqlx::FromRow)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     args,
+    of_each,
     kernel::{
         Timestamp,
         db::{Db, Result, Row, Sql, Tx},
@@ -82,21 +83,15 @@ const GET: Sql = Sql::both(
      WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4 AND id = $5",
 );
 /// In the order of the key, so that two who lock many never wait for each other.
-const LOCK: Sql = Sql::split(
-    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
-       AND id IN (SELECT value FROM json_each($5)) ORDER BY id",
-    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
-       AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($5::jsonb))) ORDER BY id FOR UPDATE",
+const LOCK: Sql = of_each!(
+    "id, raw, as_of, true_until, deleted",
+    "stripe_objects WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4",
+    "id", "$5", " ORDER BY id", " FOR UPDATE"
 );
-const BATCH: Sql = Sql::split(
-    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
-       AND id IN (SELECT value FROM json_each($5))",
-    "SELECT id, raw, as_of, true_until, deleted FROM stripe_objects
-     WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4
-       AND id IN (SELECT jsonb_array_elements_text($5::jsonb))",
+const BATCH: Sql = of_each!(
+    "id, raw, as_of, true_until, deleted",
+    "stripe_objects WHERE organization_id = $1 AND account = $2 AND livemode = $3 AND type = $4",
+    "id", "$5", ""
 );
 /// Everything of a type that is not deleted, in pages by id.
 const LIVING: Sql = Sql::both(

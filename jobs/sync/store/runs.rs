@@ -106,9 +106,13 @@ const SEE: Sql = Sql::both(
 );
 const ANY_SEEN: Sql =
     Sql::both("SELECT object_id FROM sync_seen WHERE organization_id = $1 AND stream = $2 LIMIT 1");
-const TAKE_SEEN: Sql = Sql::both(
+/// The array is made once; as a subquery in IN, PostgreSQL would sort all rows again for each.
+const TAKE_SEEN: Sql = Sql::split(
     "DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2 AND object_id IN (
         SELECT object_id FROM sync_seen WHERE organization_id = $1 AND stream = $2 ORDER BY object_id LIMIT $3)
+     RETURNING object_id",
+    "DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2 AND object_id = ANY (ARRAY(
+        SELECT object_id FROM sync_seen WHERE organization_id = $1 AND stream = $2 ORDER BY object_id LIMIT $3))
      RETURNING object_id",
 );
 const CLEAR: Sql = Sql::both("DELETE FROM sync_seen WHERE organization_id = $1 AND stream = $2");

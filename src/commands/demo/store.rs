@@ -65,7 +65,7 @@ async fn our_tables(scratch: &Path) -> anyhow::Result<Vec<String>> {
         url: sqlite_url(&file),
         max_connections: 1,
         statement_timeout: TIMEOUT,
-        plans: Plans::Free,
+        plans: Plans::Lookups,
     })
     .await?;
     let state = db.migration_state().await?;

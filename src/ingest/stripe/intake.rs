@@ -1,21 +1,19 @@
 //! Many webhooks, one transaction: those that come while others are being stored are stored together next.
 //!
 //! A transaction costs a flush to disk and, with its job, a lock that the next one must wait for. Alone, each webhook
-//! would pay both; so a crowd pays them once. Nobody is answered before the commit.
+//! would pay both; so a crowd pays them once. Nobody is answered before the commit. One transaction is under way at a
+//! time: a second would wait for the first one's lock, with half of the events that it could have taken later.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use memberd_jobs::{
     kernel::{Env, db},
     sync::{self, Arrived, Received},
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::error;
-
-/// Transactions under way at once: while one is made durable, the next is filled.
-pub(super) const SEATS: usize = 2;
 
 /// Events of one transaction.
 const EVENTS_MAX: usize = 128;
@@ -40,11 +38,7 @@ impl Intake {
     /// Stores through `env` until the last handle is gone.
     pub(super) fn new(env: &Env) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let receiver = Arc::new(Mutex::new(receiver));
-        let tasks = TaskTracker::new();
-        for _ in 0..SEATS {
-            tasks.spawn(keep(env.clone(), Arc::clone(&receiver)));
-        }
+        TaskTracker::new().spawn(keep(env.clone(), receiver));
         Self(sender)
     }
 
@@ -63,12 +57,12 @@ impl Intake {
     }
 }
 
-/// Keeps a seat taken: one that panics, by an event that nobody thought of, must not end the storing of all others. Who
-/// waited for it is told that nothing was stored, and Stripe sends the event again.
-async fn keep(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
+/// Goes on after a panic: an event that nobody thought of must not end the storing of all others. Who waited for it is told
+/// that nothing was stored, and Stripe sends the event again.
+async fn keep(env: Env, mut receiver: mpsc::Receiver<Parcel>) {
     loop {
-        let seat = AssertUnwindSafe(sit(env.clone(), Arc::clone(&receiver)));
-        if seat.catch_unwind().await.is_ok() {
+        let storing = AssertUnwindSafe(store_groups(&env, &mut receiver));
+        if storing.catch_unwind().await.is_ok() {
             return;
         }
         error!(
@@ -77,28 +71,18 @@ async fn keep(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
     }
 }
 
-async fn sit(env: Env, receiver: Arc<Mutex<mpsc::Receiver<Parcel>>>) {
-    loop {
-        let group = {
-            let mut receiver = receiver.lock().await;
-            let Some(first) = receiver.recv().await else {
-                return;
-            };
-            let mut bytes = first.arrived.bytes();
-            let mut group = vec![first];
-            while group.len() < EVENTS_MAX && bytes < BYTES_MAX {
-                let Ok(next) = receiver.try_recv() else { break };
-                bytes += next.arrived.bytes();
-                group.push(next);
-            }
-            group
-        };
+async fn store_groups(env: &Env, receiver: &mut mpsc::Receiver<Parcel>) {
+    while let Some(first) = receiver.recv().await {
+        let mut bytes = first.arrived.bytes();
+        let mut group = vec![first];
+        while group.len() < EVENTS_MAX && bytes < BYTES_MAX {
+            let Ok(next) = receiver.try_recv() else { break };
+            bytes += next.arrived.bytes();
+            group.push(next);
+        }
         // Who has given up is not stored; Stripe sends it again.
-        store(
-            &env,
-            group.into_iter().filter(|parcel| !parcel.told.is_closed()),
-        )
-        .await;
+        let waiting = group.into_iter().filter(|parcel| !parcel.told.is_closed());
+        store(env, waiting).await;
     }
 }
 
