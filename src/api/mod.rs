@@ -33,7 +33,7 @@ pub use error::{Answer, FieldError, Problem, errors_markdown};
 pub use extract::{Json, MaybeJson, NoQuery, Path, Query, body};
 pub use once::{Begun, DryRun, IDEMPOTENCY_KEY, IdempotencyKey, Kept, Once};
 pub use openapi::{openapi, openapi_text};
-pub use page::{Cursor, Limit, List, Page, place};
+pub use page::{Cursor, Limit, List, Page, Paging, place};
 pub use rates::{Peer, Proxies, Rates};
 pub use request_id::{REQUEST_ID, RequestId};
 pub use router::{router, router_with};

@@ -6,7 +6,7 @@ use memberd_jobs::kernel::{
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use utoipa::{
-    PartialSchema, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{ObjectBuilder, RefOr, Type, schema::Schema},
 };
 
@@ -64,6 +64,20 @@ impl PartialSchema for Limit {
 }
 
 impl ToSchema for Limit {}
+
+/// The query of a list that has no filters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// Rows of the page.
+    #[param(inline)]
+    #[serde(default)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    #[param(inline)]
+    pub cursor: Option<Cursor>,
+}
 
 /// The place in a list where the next page begins, as the caller sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,4 +1,4 @@
-//! kill -9 in the middle of a backfill and of a reconciliation: they go on where they were, and ask again only
+//! kill -9 in the middle of a backfill, of a reconciliation and of a poll: they go on where they were, and ask again only
 //! for what was on its way.
 
 use std::ops::Sub;
@@ -12,6 +12,8 @@ use crate::support::{Daemon, Node, World, within, world::LONG_PATIENCE};
 
 /// Events of the world that is walked: so many that a few requests more are less than a twentieth.
 const EVENTS: u64 = 12_000;
+/// Events that a poll brings; they are all applied besides.
+const POLLED: u64 = 2_000;
 /// Requests under way at once, each of which a kill may lose.
 const SLOTS: u64 = 2;
 /// Every answer takes this long, so that kills hit requests on their way.
@@ -54,9 +56,8 @@ async fn asked(world: &World) -> Asked {
 }
 
 /// A fake Stripe in which much has happened of which nobody was told.
-async fn untold(engine_world: World) -> (World, Daemon) {
-    let world = engine_world;
-    let day = json!({"name": "busy_day", "events": EVENTS, "seed": 11});
+async fn untold(world: World, events: u64) -> (World, Daemon) {
+    let day = json!({"name": "busy_day", "events": events, "seed": 11});
     world.inspect("/stripe/scenario", &day).await;
     let slow = json!({"target": "stripe", "method": "GET", "mode": "slow", "delay_ms": SLOW_MS});
     world.fault(&slow).await;
@@ -69,8 +70,8 @@ async fn untold(engine_world: World) -> (World, Daemon) {
     (world, daemon)
 }
 
-/// Lets a job run to its end and kills the daemon after each of these numbers of pages; answers what was asked.
-async fn run(world: &World, daemon: &mut Daemon, kind: &str, kills: &[u64]) -> Asked {
+/// Starts a job and kills the daemon after each of these numbers of pages.
+async fn kill(world: &World, daemon: &mut Daemon, kind: &str, kills: &[u64]) {
     let before = asked(world).await;
     let args = if kind == "sync.reconcile_objects" {
         json!({"organization": "default"})
@@ -92,6 +93,12 @@ async fn run(world: &World, daemon: &mut Daemon, kind: &str, kills: &[u64]) -> A
         daemon.kill9();
         daemon.up().await;
     }
+}
+
+/// The same until everything is over; answers what was asked.
+async fn run(world: &World, daemon: &mut Daemon, kind: &str, kills: &[u64]) -> Asked {
+    let before = asked(world).await;
+    kill(world, daemon, kind, kills).await;
     world.idle().await;
     asked(world).await - before
 }
@@ -130,7 +137,7 @@ async fn pages_needed(world: &World) -> u64 {
 
 async fn walks_survive(world: World) {
     let mut rng = StdRng::seed_from_u64(seed());
-    let (world, mut daemon) = untold(world).await;
+    let (world, mut daemon) = untold(world, EVENTS).await;
     let pages = pages_needed(&world).await;
     let moments_of_backfill = moments(&mut rng, pages);
     let backfill = run(
@@ -185,6 +192,27 @@ async fn walks_survive(world: World) {
     assert_eq!((runs, world.db.count("sync_runs").await), (1, 1));
 }
 
+async fn a_poll_survives(world: World) {
+    let mut rng = StdRng::seed_from_u64(seed());
+    let (world, mut daemon) = untold(world, POLLED).await;
+    let [early, _] = moments(&mut rng, POLLED / 100);
+    kill(&world, &mut daemon, "sync.poll_events", &[early]).await;
+    let over = "sync_cursors WHERE stream = 'events' AND state = 'done'";
+    within(LONG_PATIENCE, "the end of the poll", async || {
+        (world.db.count(over).await == 2).then_some(())
+    })
+    .await;
+    // The next poll, a minute later, looks at all of them again.
+    let log = world.look("/stripe/log?limit=1").await;
+    let pages = log["by_route"]["GET /v1/events"].as_u64().unwrap();
+    let stored = world.db.count("stripe_events").await.unsigned_abs();
+    assert!(stored >= POLLED, "{stored}");
+    // The other organization has nothing to tell, in one page.
+    at_most("pages of events", stored.div_ceil(100) + 1, pages);
+    world.idle().await;
+    world.assert_mirror_equals_truth().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_and_a_reconciliation_that_are_killed_go_on_where_they_were_on_sqlite() {
     walks_survive(World::sqlite().await).await;
@@ -193,4 +221,14 @@ async fn a_backfill_and_a_reconciliation_that_are_killed_go_on_where_they_were_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backfill_and_a_reconciliation_that_are_killed_go_on_where_they_were_on_postgres() {
     walks_survive(World::postgres().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_is_killed_goes_on_where_it_was_on_sqlite() {
+    a_poll_survives(World::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_that_is_killed_goes_on_where_it_was_on_postgres() {
+    a_poll_survives(World::postgres().await).await;
 }

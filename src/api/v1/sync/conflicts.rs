@@ -5,10 +5,10 @@ use memberd_jobs::{
     kernel::Timestamp,
     sync::store::conflicts::{self, Conflict},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, List, Page, Query, place};
+use crate::api::{Answer, ApiState, Caller, Json, List, Page, Paging, Query, place};
 
 /// A customer of Stripe's whose sources do not agree about whose it is.
 #[derive(Serialize, ToSchema)]
@@ -43,19 +43,6 @@ impl From<Conflict> for LinkConflict {
             last_seen_at: row.last_seen_at,
         }
     }
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Paging {
-    /// Rows of the page.
-    #[param(inline)]
-    #[serde(default)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Cursor>,
 }
 
 /// List customers whose member is not plain
