@@ -1,6 +1,5 @@
 // @stripe/sync-engine behind a bare HTTP server: POST /webhooks takes events, POST /fill walks some lists.
 // Environment: DATABASE_URL, PORT, STRIPE_PORT (the fake Stripe), SECRET, SPEC (an OpenAPI document with the columns).
-const http = require('node:http')
 
 const { DATABASE_URL, PORT, STRIPE_PORT, SECRET, SPEC } = process.env
 
@@ -14,6 +13,7 @@ Object.assign(Near, Stripe, { default: Near, Stripe: Near })
 Near.prototype = Stripe.prototype
 require.cache[place].exports = Near
 const { StripeSync, runMigrations } = require('@stripe/sync-engine')
+const { serve } = require('./server.cjs')
 
 // Workers and requests a second of a fill: more than it uses.
 const WORKERS = 10
@@ -30,21 +30,12 @@ async function main() {
     autoExpandLists: false,
     logger: quiet,
   })
-  const answer = async (request, body) => {
-    if (request.url === '/webhooks') await engine.webhook.processWebhook(body, request.headers['stripe-signature'])
-    if (request.url === '/fill') {
+  const answer = async (url, body, headers) => {
+    if (url === '/webhooks') await engine.webhook.processWebhook(body, headers['stripe-signature'])
+    if (url === '/fill') {
       await engine.fullSync(['product', 'price', 'customer', 'subscription'], true, WORKERS, RATE, false)
     }
   }
-  http.createServer((request, response) => {
-    const parts = []
-    request.on('data', (part) => parts.push(part))
-    request.on('end', () => {
-      answer(request, Buffer.concat(parts)).then(
-        () => response.end('{}'),
-        (error) => { response.statusCode = 400; response.end(String(error)) },
-      )
-    })
-  }).listen(Number(PORT), '127.0.0.1')
+  serve(Number(PORT), answer)
 }
 main().catch((error) => { console.error(error); process.exit(1) })

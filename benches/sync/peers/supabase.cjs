@@ -1,8 +1,8 @@
 // @supabase/stripe-sync-engine behind a bare HTTP server: POST /webhooks takes events, POST /fill walks some lists.
 // Environment: DATABASE_URL, PORT, STRIPE_PORT (the fake Stripe), SECRET.
-const http = require('node:http')
 const Stripe = require('stripe')
 const { StripeSync, runMigrations } = require('@supabase/stripe-sync-engine')
+const { serve } = require('./server.cjs')
 
 const { DATABASE_URL, PORT, STRIPE_PORT, SECRET } = process.env
 
@@ -19,19 +19,10 @@ async function main() {
   const fill = async () => {
     for (const object of ['product', 'price', 'customer', 'subscription']) await engine.syncBackfill({ object })
   }
-  const answer = async (request, body) => {
-    if (request.url === '/webhooks') await engine.processWebhook(body, request.headers['stripe-signature'])
-    if (request.url === '/fill') await fill()
+  const answer = async (url, body, headers) => {
+    if (url === '/webhooks') await engine.processWebhook(body, headers['stripe-signature'])
+    if (url === '/fill') await fill()
   }
-  http.createServer((request, response) => {
-    const parts = []
-    request.on('data', (part) => parts.push(part))
-    request.on('end', () => {
-      answer(request, Buffer.concat(parts)).then(
-        () => response.end('{}'),
-        (error) => { response.statusCode = 400; response.end(String(error)) },
-      )
-    })
-  }).listen(Number(PORT), '127.0.0.1')
+  serve(Number(PORT), answer)
 }
 main().catch((error) => { console.error(error); process.exit(1) })
