@@ -13,5 +13,6 @@ kernel::families! {
     members,
     entitlements,
     sync,
+    roster,
     operations,
 }

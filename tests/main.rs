@@ -8,6 +8,8 @@ mod flows;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;

@@ -85,3 +85,11 @@ pub async fn derive(
     settle::settle(tx, env, &settled).await?;
     Ok(())
 }
+
+/// Works out anew where a member stands who was deleted or restored. The caller holds her lock and has written which.
+pub async fn stand_anew(tx: &mut Tx, env: &Env, member: &Billing) -> Result<()> {
+    let rows = store::present_of(tx, &member.organization_id, &[&member.id]).await?;
+    let rows = rows.into_values().next().unwrap_or_default();
+    settle::settle(tx, env, &[(member, rows)]).await?;
+    Ok(())
+}

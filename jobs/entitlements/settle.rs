@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     model::Present,
@@ -37,9 +37,11 @@ pub(super) async fn settle(
         if let Some((after, is, is_visible)) = settled(env.now(), before, rows) {
             visible += u64::from(is_visible);
             written.push((after, is_visible));
+            // Of whom is deleted nothing is told but that she lost what she had.
             if before.deleted_at.is_none() {
-                events.extend(told(before, &is));
+                events.extend(transition_of(before, &is));
             }
+            events.extend(access_changed(before, &is));
         }
     }
     set_billing(tx, &written).await?;
@@ -77,28 +79,32 @@ fn billing(before: &Billing, is: &State, now: Timestamp) -> Billing {
     }
 }
 
-/// What the change is for the outside.
-fn told(before: &Billing, is: &State) -> Vec<Event> {
-    let event = |kind, data| Event {
-        kind,
-        organization_id: before.organization_id.clone(),
-        member_id: Some(before.id.clone()),
-        data,
-    };
-    let mut events = Vec::new();
+/// What the change of status and tier is for the outside.
+fn transition_of(before: &Billing, is: &State) -> Option<Event> {
     let was = BillingStatus::parse(&before.status).unwrap_or(BillingStatus::None);
     let old_tier = before.tier_id.as_deref().map(|tier| (tier, before.tier_amount));
-    if let Some(transition) = transition(was, old_tier, is) {
-        let data = json!({ "tier_id": is.tier_id, "previous_tier_id": before.tier_id,
-                           "status": is.status.as_str() });
-        events.push(event(transition.event(), data));
+    let transition = transition(was, old_tier, is)?;
+    let data = json!({ "tier_id": is.tier_id, "previous_tier_id": before.tier_id,
+                       "status": is.status.as_str() });
+    Some(event(before, transition.event(), data))
+}
+
+/// What the change of products is for the outside.
+fn access_changed(before: &Billing, is: &State) -> Option<Event> {
+    let had: BTreeSet<String> = serde_json::from_str(before.products.as_ref()?).unwrap_or_default();
+    if had == is.products {
+        return None;
     }
-    let Some(products) = &before.products else { return events };
-    let had: BTreeSet<String> = serde_json::from_str(products).unwrap_or_default();
-    if had != is.products {
-        let gained: Vec<_> = is.products.difference(&had).collect();
-        let lost: Vec<_> = had.difference(&is.products).collect();
-        events.push(event("audience.access_changed", json!({ "gained": gained, "lost": lost })));
+    let gained: Vec<_> = is.products.difference(&had).collect();
+    let lost: Vec<_> = had.difference(&is.products).collect();
+    Some(event(before, "audience.access_changed", json!({ "gained": gained, "lost": lost })))
+}
+
+fn event(about: &Billing, kind: &'static str, data: Value) -> Event {
+    Event {
+        kind,
+        organization_id: about.organization_id.clone(),
+        member_id: Some(about.id.clone()),
+        data,
     }
-    events
 }

@@ -1,8 +1,10 @@
 //! Members: who they are, and how other systems call them.
 //!
 //! A member belongs to one organization. Her address is unique among its living members; other systems know her by
-//! foreign keys (`stripe:cus_…`). What she may see is not decided here but in `entitlements`.
+//! foreign keys (`stripe:cus_…`). What she may see is not decided here but in `entitlements`, and what else follows from
+//! what people write about her in `roster`.
 
+pub mod details;
 mod disagreement;
 pub mod model;
 pub mod store;
@@ -10,8 +12,9 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
+pub use details::{Details, Edit, Invalid, Key, Meta, MetaEdit};
 pub use disagreement::{Disagreement, Whereabouts, disagreements};
-pub use model::{BillingStatus, Link, LinkSources, NewMember, link, normalize_email};
+pub use model::{BillingStatus, EMAIL_BYTES_MAX, Link, LinkSources, NewMember, link, normalize_email};
 
 use crate::kernel::{Data, Family};
 
@@ -20,5 +23,10 @@ pub const FAMILY: Family = Family {
     name: "members",
     jobs: &[],
     schedules: &[],
-    data: &[Data::Anonymise("members"), Data::Delete("member_keys"), Data::Delete("events")],
+    data: &[
+        Data::Anonymise("members"),
+        Data::Delete("member_keys"),
+        Data::Delete("member_tags"),
+        Data::Delete("events"),
+    ],
 };

@@ -3,7 +3,7 @@
 use crate::kernel::Timestamp;
 
 /// Longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3, less the angle brackets).
-const EMAIL_BYTES_MAX: usize = 254;
+pub const EMAIL_BYTES_MAX: usize = 254;
 
 /// Where a member stands with her payments, over all her subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -209,6 +209,20 @@ pub(super) enum Change<T> {
     To(Option<T>),
 }
 
+impl<T> Change<T> {
+    /// What was said, if anything was.
+    #[expect(
+        clippy::option_option,
+        reason = "nothing said, null, and a value are three things"
+    )]
+    pub(super) fn said(self) -> Option<Option<T>> {
+        match self {
+            Self::Keep => None,
+            Self::To(value) => Some(value),
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Option::deserialize(deserializer).map(Self::To)

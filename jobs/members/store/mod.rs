@@ -1,10 +1,18 @@
-//! The tables `members` and `member_keys`.
+//! The tables `members`, `member_keys` and `member_tags`.
 
 mod billing;
 mod read;
+mod write;
 
 pub use billing::{Billing, Horizon, horizon, lock, lock_due, lock_many, set_billing};
-pub use read::{Filter, KeyRow, MemberRow, TierFilter, get, ids_after, keys_of, list, resolve};
+pub use read::{
+    Filter, KeyRow, MemberRow, TagRow, TierFilter, details, get, ids_after, keys_of, list, resolve,
+    tags_of,
+};
+pub use write::{
+    Written, add_tags, claim_keys, create, details_in, holders, set_deleted, set_keys_and_tags,
+    update,
+};
 
 use std::collections::BTreeMap;
 
@@ -51,9 +59,12 @@ const BY_EMAILS: Sql = of_each!(
 );
 const PROFILES: Sql =
     of_each!("id, email, name", "members WHERE organization_id = $1", "id", "$2", "");
+/// What people have written stays. Nobody has proved that another address is hers.
 const SET_PROFILE: Sql = Sql::both(
-    "UPDATE members SET email = $3, email_normalized = $4, name = $5, updated_at = $6
-     WHERE organization_id = $1 AND id = $2
+    "UPDATE members SET email = $3, email_normalized = $4, name = $5, updated_at = $6,
+        email_verified = CASE WHEN email_normalized IS NOT DISTINCT FROM CAST($4 AS TEXT) THEN email_verified
+            ELSE FALSE END
+     WHERE organization_id = $1 AND id = $2 AND profile_edited_at IS NULL
        AND (email IS DISTINCT FROM CAST($3 AS TEXT) OR name IS DISTINCT FROM CAST($5 AS TEXT))",
 );
 
@@ -174,7 +185,7 @@ pub async fn profiles(
     Ok(rows.into_iter().map(|(id, email, name)| (id, (email, name))).collect())
 }
 
-/// Writes address and name; answers whether they changed.
+/// Writes address and name, unless people have written them; answers whether they changed.
 ///
 /// # Errors
 /// A conflict when another living member has the address.

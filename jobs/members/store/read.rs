@@ -1,5 +1,6 @@
 //! What people read of members.
 
+use super::super::details::{Details, Key};
 use crate::{
     args,
     of_each,
@@ -20,6 +21,8 @@ pub struct MemberRow {
     pub email_verified: bool,
     /// Display name.
     pub name: Option<String>,
+    /// Telephone number.
+    pub phone: Option<String>,
     /// Free keys and values, as a JSON object.
     pub meta: String,
     /// [`crate::members::BillingStatus`] as its word.
@@ -49,6 +52,33 @@ pub struct KeyRow {
     pub external_id: String,
 }
 
+/// A word by which people find a member.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct TagRow {
+    /// The member.
+    pub member_id: String,
+    /// The tag.
+    pub tag: String,
+}
+
+/// What people may write of a member, out of her rows.
+pub fn details(row: &MemberRow, keys: &[KeyRow], tags: &[TagRow]) -> Details {
+    let key = |row: &KeyRow| Key {
+        provider: row.provider.clone(),
+        external_id: row.external_id.clone(),
+    };
+    Details {
+        email: row.email.clone(),
+        email_verified: row.email_verified,
+        name: row.name.clone(),
+        phone: row.phone.clone(),
+        meta: serde_json::from_str(&row.meta).unwrap_or_default(),
+        tags: tags.iter().map(|row| row.tag.clone()).collect(),
+        keys: keys.iter().map(key).collect(),
+        archived: row.archived_at.is_some(),
+    }
+}
+
 /// Which tier members should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierFilter<'a> {
@@ -69,8 +99,18 @@ pub struct Filter<'a> {
     pub tier: Option<TierFilter<'a>>,
     /// Billing status.
     pub status: Option<&'a str>,
+    /// A tag that she has.
+    pub tag: Option<&'a str>,
+    /// Whether she is archived.
+    pub archived: Option<bool>,
     /// Joined at this moment or later.
     pub joined_after: Option<Timestamp>,
+    /// Joined before this moment.
+    pub joined_before: Option<Timestamp>,
+    /// Known here since this moment or later.
+    pub created_after: Option<Timestamp>,
+    /// Known here since before this moment.
+    pub created_before: Option<Timestamp>,
     /// Also the deleted ones.
     pub include_deleted: bool,
 }
@@ -78,7 +118,7 @@ pub struct Filter<'a> {
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT m.id, m.email, m.email_verified, m.name, m.meta, m.status, m.tier_id, m.joined_at,
+            "SELECT m.id, m.email, m.email_verified, m.name, m.phone, m.meta, m.status, m.tier_id, m.joined_at,
                 m.created_at, m.updated_at, m.archived_at, m.deleted_at FROM members AS m ",
             $rest
         )
@@ -96,16 +136,28 @@ const LIST: Sql = Sql::both(columns!(
        AND (CAST($8 AS TEXT) IS NULL OR m.status = $8)
        AND (CAST($9 AS BIGINT) IS NULL OR m.joined_at >= $9)
        AND ($10 OR m.deleted_at IS NULL)
+       AND (CAST($12 AS TEXT) IS NULL OR m.id IN (
+            SELECT t.member_id FROM member_tags AS t WHERE t.organization_id = $1 AND t.tag = $12))
+       AND (NOT $13 OR m.archived_at IS NOT NULL)
+       AND (NOT $14 OR m.archived_at IS NULL)
+       AND (CAST($15 AS BIGINT) IS NULL OR m.joined_at < $15)
+       AND (CAST($16 AS BIGINT) IS NULL OR m.created_at >= $16)
+       AND (CAST($17 AS BIGINT) IS NULL OR m.created_at < $17)
      ORDER BY m.id DESC LIMIT $11"
 ));
-const GET: Sql = Sql::both(columns!("WHERE m.organization_id = $1 AND m.id = $2"));
+pub(super) const GET: Sql = Sql::both(columns!("WHERE m.organization_id = $1 AND m.id = $2"));
 const BY_KEY: Sql = Sql::both(
     "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
 );
-const KEYS_OF: Sql = of_each!(
+pub(super) const KEYS_OF: Sql = of_each!(
     "member_id, provider, external_id",
     "member_keys WHERE organization_id = $1",
     "member_id", "$2", " ORDER BY member_id, provider, external_id"
+);
+pub(super) const TAGS_OF: Sql = of_each!(
+    "member_id, tag",
+    "member_tags WHERE organization_id = $1",
+    "member_id", "$2", " ORDER BY member_id, tag"
 );
 
 const IDS_AFTER: Sql =
@@ -144,7 +196,13 @@ pub async fn list(
             filter.status,
             filter.joined_after,
             filter.include_deleted,
-            limit
+            limit,
+            filter.tag,
+            filter.archived == Some(true),
+            filter.archived == Some(false),
+            filter.joined_before,
+            filter.created_after,
+            filter.created_before
         ],
     )
     .await
@@ -171,4 +229,10 @@ pub async fn resolve(db: &Db, organization: &str, word: &str) -> Result<Option<S
 pub async fn keys_of(db: &Db, organization: &str, members: &[String]) -> Result<Vec<KeyRow>> {
     let ids = serde_json::Value::from(members).to_string();
     db.all(KEYS_OF, args![organization, ids]).await
+}
+
+/// The tags of several members.
+pub async fn tags_of(db: &Db, organization: &str, members: &[String]) -> Result<Vec<TagRow>> {
+    let ids = serde_json::Value::from(members).to_string();
+    db.all(TAGS_OF, args![organization, ids]).await
 }

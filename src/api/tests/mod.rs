@@ -7,6 +7,8 @@ mod document;
 mod installation;
 mod jobs;
 mod members;
+mod members_again;
+mod members_written;
 mod mirror;
 mod open;
 mod operations;

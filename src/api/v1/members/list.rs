@@ -41,9 +41,23 @@ pub(super) struct Filters {
     /// Members with this billing status.
     #[param(inline)]
     status: Option<BillingWord>,
+    /// Members with this tag.
+    #[param(example = "vip")]
+    tag: Option<String>,
+    /// Members who are archived, or who are not; both unless said.
+    archived: Option<bool>,
     /// Members who joined at this moment or later.
     #[param(value_type = Option<String>, format = DateTime, example = "2026-01-15T10:30:00Z")]
     joined_after: Option<Timestamp>,
+    /// Members who joined before this moment.
+    #[param(value_type = Option<String>, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    joined_before: Option<Timestamp>,
+    /// Members who became known here at this moment or later.
+    #[param(value_type = Option<String>, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_after: Option<Timestamp>,
+    /// Members who became known here before this moment.
+    #[param(value_type = Option<String>, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_before: Option<Timestamp>,
     /// Also members who are deleted.
     #[serde(default)]
     include_deleted: bool,
@@ -113,7 +127,12 @@ pub(super) async fn list(
             is_default: default.as_deref() == Some(id),
         }),
         status: filters.status.map(|word| word.0.as_str()),
+        tag: filters.tag.as_deref(),
+        archived: filters.archived,
         joined_after: filters.joined_after,
+        joined_before: filters.joined_before,
+        created_after: filters.created_after,
+        created_before: filters.created_before,
         include_deleted: filters.include_deleted,
     };
     let rows = members::list(

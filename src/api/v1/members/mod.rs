@@ -2,12 +2,19 @@
 
 mod access;
 mod checkout;
+mod create;
+mod delete;
+mod fields;
 mod grants;
 mod include;
 mod list;
 mod model;
+mod replace;
+mod restore;
 mod show;
 mod sync;
+mod update;
+mod write;
 
 use memberd_jobs::access::Scope;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,6 +23,7 @@ use super::operations::PLACED;
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
 const READ: Gate = Gate::Scope(Scope::MembersRead);
+const WRITE: Gate = Gate::Scope(Scope::MembersWrite);
 const ORDER: Gate = Gate::Scope(Scope::SubscriptionsWrite);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
@@ -31,6 +39,25 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
             Code::PaymentFailed,
         ])
         .collect();
+    let creating = [
+        Code::EmailTaken,
+        Code::InvalidRequest,
+        Code::IdempotencyKeyReused,
+        Code::IdempotencyInProgress,
+    ];
+    let editing = [
+        Code::MemberNotFound,
+        Code::EmailTaken,
+        Code::PreconditionFailed,
+        Code::InvalidRequest,
+    ];
+    let deleting = [Code::MemberNotFound, Code::PreconditionFailed];
+    let restoring = [
+        Code::MemberNotFound,
+        Code::EmailTaken,
+        Code::IdempotencyKeyReused,
+        Code::IdempotencyInProgress,
+    ];
     OpenApiRouter::new()
         .routes(gated(READ, &filters, routes!(list::list)))
         .routes(gated(
@@ -41,5 +68,10 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(gated(READ, &missing, routes!(access::access)))
         .routes(gated(READ, &missing, routes!(sync::sync)))
         .routes(gated(ORDER, &checkout, routes!(checkout::checkout)))
+        .routes(gated(WRITE, &creating, routes!(create::create)))
+        .routes(gated(WRITE, &editing, routes!(replace::replace)))
+        .routes(gated(WRITE, &editing, routes!(update::update)))
+        .routes(gated(WRITE, &deleting, routes!(delete::delete)))
+        .routes(gated(WRITE, &restoring, routes!(restore::restore)))
         .merge(grants::routes())
 }

@@ -1,11 +1,17 @@
 //! A member as the API shows her.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice,
+};
 
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
     kernel::Timestamp,
-    members::store::{self as members, KeyRow, MemberRow},
+    members::{
+        Details,
+        store::{self as members, KeyRow, MemberRow, TagRow},
+    },
     sync::store::read as mirror,
 };
 use serde::Serialize;
@@ -16,7 +22,25 @@ use super::{
     super::purchases::Purchase,
     include::{Include, Includes},
 };
-use crate::api::{Answer, ApiState, BillingWord, Caller, Code, Problem};
+use crate::api::{Answer, ApiState, BillingWord, Caller, Closed, Code, Problem, Word};
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Member,
+}
+
+type KindWord = Word<Kind>;
+
+impl Closed for Kind {
+    const NAME: &'static str = "MemberType";
+    const ABOUT: &'static str = "What the object is.";
+    const ALL: &'static [Self] = &[Self::Member];
+
+    fn word(self) -> &'static str {
+        "member"
+    }
+}
 
 /// A member.
 #[derive(Serialize, ToSchema)]
@@ -24,6 +48,13 @@ pub(super) struct Member {
     /// Her id.
     #[schema(example = "mem_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     id: String,
+    /// What the object is.
+    #[serde(rename = "type")]
+    kind: KindWord,
+    /// Another one whenever anything is that people may write; `If-Match` takes it, in quotes. What is worked out for her,
+    /// such as `status`, does not count.
+    #[schema(example = "3b1f09aa6a6f625f30313b1f09aa6a6f")]
+    pub(super) version: String,
     /// Her address as given.
     #[schema(example = "jane@example.com")]
     email: Option<String>,
@@ -32,6 +63,12 @@ pub(super) struct Member {
     /// Her display name.
     #[schema(example = "Jane Smith")]
     name: Option<String>,
+    /// Her telephone number.
+    #[schema(example = "+44 7700 900123")]
+    phone: Option<String>,
+    /// Words by which people find her, in order.
+    #[schema(example = json!(["press", "vip"]))]
+    tags: Vec<String>,
     /// Where she stands with her payments.
     #[schema(value_type = BillingWord)]
     status: String,
@@ -137,10 +174,23 @@ impl Entitlement {
 
 /// What is shown of each member besides her row.
 pub(super) struct Around {
-    keys: BTreeMap<String, Vec<ForeignKey>>,
+    keys: BTreeMap<String, Vec<KeyRow>>,
+    tags: BTreeMap<String, Vec<TagRow>>,
     entitlements: Option<BTreeMap<String, Vec<Entitlement>>>,
     purchases: Option<BTreeMap<String, Vec<Purchase>>>,
     default_tier: Option<String>,
+}
+
+/// Rows by their member.
+fn by_member<T>(
+    rows: impl IntoIterator<Item = T>,
+    member: impl Fn(&T) -> String,
+) -> BTreeMap<String, Vec<T>> {
+    let mut grouped: BTreeMap<_, Vec<T>> = BTreeMap::new();
+    for row in rows {
+        grouped.entry(member(&row)).or_default().push(row);
+    }
+    grouped
 }
 
 impl Around {
@@ -153,35 +203,11 @@ impl Around {
     ) -> Answer<Self> {
         let (db, organization) = (&state.env.db, &caller.organization);
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for row in members::keys_of(db, organization, &ids).await? {
-            let KeyRow {
-                member_id,
-                provider: key,
-                external_id: value,
-            } = row;
-            keys.entry(member_id)
-                .or_default()
-                .push(ForeignKey { key, value });
-        }
+        let keys = members::keys_of(db, organization, &ids).await?;
+        let tags = members::tags_of(db, organization, &ids).await?;
         let mut entitlements = None;
         if include.has(Include::Entitlements) {
-            let now = state.env.now();
-            let mut by_member: BTreeMap<_, Vec<_>> = BTreeMap::new();
-            let all = entitlements::of_members(db, organization, &ids).await?;
-            let gone: BTreeSet<&str> = rows
-                .iter()
-                .filter(|row| row.deleted_at.is_some())
-                .map(|row| row.id.as_str())
-                .collect();
-            let active =
-                |row: &EntitlementRow| row.is_active(now) && !gone.contains(row.member_id.as_str());
-            for row in all.into_iter().filter(active) {
-                let member = row.member_id.clone();
-                let shown = Entitlement::of(row, now);
-                by_member.entry(member).or_default().push(shown);
-            }
-            entitlements = Some(by_member);
+            entitlements = Some(active_entitlements(state, caller, rows, &ids).await?);
         }
         let mut purchases = None;
         if include.has(Include::Purchases) {
@@ -193,15 +219,40 @@ impl Around {
             purchases = Some(by_member);
         }
         Ok(Self {
-            keys,
+            keys: by_member(keys, |row| row.member_id.clone()),
+            tags: by_member(tags, |row| row.member_id.clone()),
             entitlements,
             purchases,
             default_tier: entitlements::default_tier(db, organization).await?,
         })
     }
 
+    /// Reads it for a living member who is being written, or for one who is being made. Her keys and tags are those of
+    /// the transaction that writes her.
+    pub(super) async fn of_written(
+        state: &ApiState,
+        caller: &Caller,
+        row: Option<&MemberRow>,
+    ) -> Answer<Self> {
+        let living = row.map(|row| MemberRow {
+            deleted_at: None,
+            ..row.clone()
+        });
+        let rows = living.as_ref().map_or(&[][..], slice::from_ref);
+        let include = Includes::default().and(Include::Entitlements);
+        Self::of(state, caller, rows, &include).await
+    }
+
     /// The member with all that is shown of her.
     pub(super) fn show(&mut self, row: MemberRow) -> Member {
+        let keys = self.keys.remove(&row.id).unwrap_or_default();
+        let tags = self.tags.remove(&row.id).unwrap_or_default();
+        let details = members::details(&row, &keys, &tags);
+        self.show_written(row, details)
+    }
+
+    /// The same with details that are known.
+    pub(super) fn show_written(&mut self, row: MemberRow, details: Details) -> Member {
         let entitlements = self
             .entitlements
             .as_mut()
@@ -210,16 +261,24 @@ impl Around {
             .purchases
             .as_mut()
             .map(|all| all.remove(&row.id).unwrap_or_default());
+        let foreign_keys = details.keys.iter().map(|key| ForeignKey {
+            key: key.provider.clone(),
+            value: key.external_id.clone(),
+        });
         Member {
-            foreign_keys: self.keys.remove(&row.id).unwrap_or_default(),
+            kind: Word(Kind::Member),
+            version: details.version(),
+            foreign_keys: foreign_keys.collect(),
             entitlements,
             purchases,
             tier_id: row.tier_id.or_else(|| self.default_tier.clone()),
-            meta: serde_json::from_str(&row.meta).unwrap_or_default(),
+            meta: details.meta.into_iter().collect(),
+            tags: details.tags.into_iter().collect(),
             id: row.id,
-            email: row.email,
-            email_verified: row.email_verified,
-            name: row.name,
+            email: details.email,
+            email_verified: details.email_verified,
+            name: details.name,
+            phone: details.phone,
             status: row.status,
             joined_at: row.joined_at,
             created_at: row.created_at,
@@ -228,6 +287,30 @@ impl Around {
             deleted_at: row.deleted_at,
         }
     }
+}
+
+/// What members may use now, by member; nothing of those who are deleted.
+async fn active_entitlements(
+    state: &ApiState,
+    caller: &Caller,
+    rows: &[MemberRow],
+    ids: &[String],
+) -> Answer<BTreeMap<String, Vec<Entitlement>>> {
+    let (db, organization, now) = (&state.env.db, &caller.organization, state.env.now());
+    let gone: BTreeSet<&str> = rows
+        .iter()
+        .filter(|row| row.deleted_at.is_some())
+        .map(|row| row.id.as_str())
+        .collect();
+    let mut by_member: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for row in entitlements::of_members(db, organization, ids).await? {
+        if row.is_active(now) && !gone.contains(row.member_id.as_str()) {
+            let member = row.member_id.clone();
+            let shown = Entitlement::of(row, now);
+            by_member.entry(member).or_default().push(shown);
+        }
+    }
+    Ok(by_member)
 }
 
 /// The member that a path names by her id or by `ext:<provider>:<id>`.

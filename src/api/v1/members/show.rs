@@ -2,8 +2,10 @@
 
 use std::slice;
 
-use axum::extract::State;
-
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -11,7 +13,7 @@ use super::{
     include::{Include, Includes},
     model::{Around, Member, found},
 };
-use crate::api::{Answer, ApiState, Caller, Json, Path, Query};
+use crate::api::{Answer, ApiState, Caller, Json, Path, Query, tag};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,15 +31,19 @@ pub(super) struct Shown {
 #[utoipa::path(get, path = "/v1/members/{id}", tag = "members", operation_id = "show_member",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
         Shown),
-    responses((status = 200, description = "The member.", body = Member)))]
+    responses((status = 200, description = "The member; `ETag` is her version.", body = Member)))]
 pub(super) async fn show(
     State(state): State<ApiState>,
     caller: Caller,
     Path(id): Path<String>,
     Query(shown): Query<Shown>,
-) -> Answer<Json<Member>> {
+) -> Answer<Response> {
     let row = found(&state, &caller, &id).await?;
     let include = shown.include.and(Include::Entitlements);
     let mut around = Around::of(&state, &caller, slice::from_ref(&row), &include).await?;
-    Ok(Json(around.show(row)))
+    let member = around.show(row);
+    let version = member.version.clone();
+    let mut response = Json(member).into_response();
+    tag(response.headers_mut(), &version);
+    Ok(response)
 }

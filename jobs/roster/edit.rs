@@ -1,0 +1,101 @@
+//! Changing a member.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Outcome, Refused,
+    create::{key_taken, taken},
+    follow,
+};
+use crate::{
+    kernel::{
+        Env,
+        db::{Result, Tx},
+    },
+    members::{
+        Details, Edit,
+        store::{self, MemberRow},
+    },
+    sync::store::links,
+};
+
+/// Changes a member; answers whether that makes a difference. With `expected` she must be at one of these versions.
+///
+/// # Errors
+/// A conflict when another member gets the address at the same moment: tried again, it is refused.
+pub async fn edit(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    id: &str,
+    expected: Option<&[String]>,
+    edit: &Edit,
+) -> Result<Outcome<bool>> {
+    let linked = linked_keys(tx, organization, id, edit).await?;
+    let before = match locked(tx, organization, id, expected).await? {
+        Ok((row, _)) if row.deleted_at.is_some() => return Ok(Err(Refused::Deleted)),
+        Ok((_, details)) => details,
+        Err(why) => return Ok(Err(why)),
+    };
+    let after = edit.apply(&before);
+    if after == before {
+        return Ok(Ok(false));
+    }
+    if let Err(invalid) = after.check() {
+        return Ok(Err(invalid.into()));
+    }
+    if after.normalized_email() != before.normalized_email()
+        && let Some(email) = after.normalized_email()
+        && store::by_email(tx, organization, &email).await?.is_some()
+    {
+        return Ok(Err(taken(tx, organization, &after).await?));
+    }
+    let mut dropped = before.keys.difference(&after.keys);
+    if let Some(key) = dropped.find(|key| key.is_stripes() && linked.contains(&key.external_id)) {
+        return Ok(Err(Refused::KeyLinked(key.external_id.clone())));
+    }
+    store::update(tx, organization, id, (&before, &after), env.now()).await?;
+    if !store::set_keys_and_tags(tx, env, organization, id, (&before, &after)).await? {
+        return Ok(Err(key_taken(tx, organization, id, &after).await?));
+    }
+    follow::written(tx, env, organization, &before, &after).await?;
+    Ok(Ok(true))
+}
+
+/// Locks a member who must be there, at one of the versions.
+pub(super) async fn locked(
+    tx: &mut Tx,
+    organization: &str,
+    id: &str,
+    expected: Option<&[String]>,
+) -> Result<Outcome<(MemberRow, Details)>> {
+    if store::lock(tx, organization, id).await?.is_none() {
+        return Ok(Err(Refused::NoMember));
+    }
+    let Some((row, details)) = store::details_in(tx, organization, id).await? else {
+        return Ok(Err(Refused::NoMember));
+    };
+    if expected.is_some_and(|versions| !versions.contains(&details.version())) {
+        return Ok(Err(Refused::Changed));
+    }
+    Ok(Ok((row, details)))
+}
+
+/// The customers that are linked to the member and whose keys the edit would take away. Customers are locked before
+/// members everywhere, so this is asked before she is locked.
+async fn linked_keys(
+    tx: &mut Tx,
+    organization: &str,
+    id: &str,
+    edit: &Edit,
+) -> Result<BTreeSet<String>> {
+    let Some(keys) = &edit.keys else { return Ok(BTreeSet::new()) };
+    let Some((_, before)) = store::details_in(tx, organization, id).await? else {
+        return Ok(BTreeSet::new());
+    };
+    let dropped = before.keys.difference(keys).filter(|key| key.is_stripes());
+    let ids: Vec<&str> = dropped.map(|key| key.external_id.as_str()).collect();
+    let linked = links::of_customers(tx, organization, &ids).await?;
+    let hers = linked.into_iter().filter(|(_, link)| link.member_id.as_deref() == Some(id));
+    Ok(hers.map(|(customer, _)| customer).collect())
+}

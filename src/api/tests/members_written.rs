@@ -1,0 +1,350 @@
+//! Members made and changed over HTTP.
+
+use axum::http::Method;
+use memberd_jobs::access::Scope;
+use serde_json::{Value, json};
+
+use super::support::{Answered, App};
+
+pub(super) const MEMBERS: &str = "/v1/members";
+
+pub(super) async fn app() -> (App, String) {
+    let app = App::new().await;
+    let key = app
+        .key("default", &[Scope::MembersRead, Scope::MembersWrite])
+        .await;
+    (app, key)
+}
+
+pub(super) async fn make(app: &App, key: &str, body: &Value) -> Value {
+    let made = app.post(key, MEMBERS, body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    made.json()
+}
+
+pub(super) fn path_of(member: &Value) -> String {
+    format!("{MEMBERS}/{}", member["id"].as_str().unwrap())
+}
+
+/// Status, code and the first field of a problem.
+pub(super) fn refusal(answer: &Answered) -> (u16, String, String) {
+    let pointer = answer.json()["errors"][0]["pointer"]
+        .as_str()
+        .map(str::to_owned);
+    (
+        answer.status.as_u16(),
+        answer.code(),
+        pointer.unwrap_or_default(),
+    )
+}
+
+pub(super) fn refused(status: u16, code: &str, pointer: &str) -> (u16, String, String) {
+    (status, code.to_owned(), pointer.to_owned())
+}
+
+/// Seed rows 15 to 19, 24, 25, 119, 157, 161.
+#[tokio::test]
+async fn a_member_is_made_with_everything_that_people_know_of_her() {
+    let (app, key) = app().await;
+    let body = json!({"email": " Jane@Example.com ", "name": "Jane Smith", "phone": "+44 7700 900123",
+        "meta": {"customer_id": "cust_001", "seats": 2, "beta": true}, "tags": ["vip", "press", "vip"],
+        "foreign_keys": [{"key": "crm", "value": "4711"}], "email_verified": true,
+        "joined_at": "2025-06-15T00:00:00Z"});
+    let made = app.post(&key, MEMBERS, &body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let member = made.json();
+    for (field, value) in [
+        ("type", json!("member")),
+        ("email", json!("Jane@Example.com")),
+        ("email_verified", json!(true)),
+        ("name", body["name"].clone()),
+        ("phone", body["phone"].clone()),
+        ("meta", body["meta"].clone()),
+        ("tags", json!(["press", "vip"])),
+        ("foreign_keys", body["foreign_keys"].clone()),
+        ("joined_at", body["joined_at"].clone()),
+        ("status", json!("none")),
+        ("entitlements", json!([])),
+        ("archived_at", Value::Null),
+        ("deleted_at", Value::Null),
+    ] {
+        assert_eq!(member[field], value, "{field}");
+    }
+    assert_eq!(made.headers["location"], path_of(&member));
+    let version = format!("\"{}\"", member["version"].as_str().unwrap());
+    assert_eq!(made.headers["etag"], version);
+    let shown = app.get(&key, &format!("{MEMBERS}/ext:crm:4711")).await;
+    assert_eq!(
+        (&shown.headers["etag"], shown.json()),
+        (&made.headers["etag"], member)
+    );
+    let least = make(&app, &key, &json!({"email": "joan@example.com"})).await;
+    assert_eq!(
+        (&least["meta"], &least["email_verified"]),
+        (&json!({}), &json!(false))
+    );
+    let archived = json!({"email": "june@example.com", "archived": true});
+    assert!(make(&app, &key, &archived).await["archived_at"].is_string());
+}
+
+/// Seed rows 16 to 18, 163.
+#[tokio::test]
+async fn a_member_that_makes_no_sense_is_refused_with_its_field() {
+    let (app, key) = app().await;
+    let mut many = serde_json::Map::new();
+    many.extend((0..51).map(|n| (n.to_string(), json!(n))));
+    let with = |field: &str, value: Value| {
+        let mut body = json!({"email": "jane@example.com"});
+        body[field] = value;
+        body
+    };
+    for (body, code, pointer) in [
+        (json!({}), "invalid_request", "#/email"),
+        (with("email", json!("jane")), "invalid_request", "#/email"),
+        (with("email", json!(null)), "invalid_request", "#/email"),
+        (with("name", json!("")), "invalid_request", "#/name"),
+        (
+            with("name", json!("x".repeat(256))),
+            "invalid_request",
+            "#/name",
+        ),
+        (
+            with("phone", json!("1".repeat(41))),
+            "invalid_request",
+            "#/phone",
+        ),
+        (with("meta", json!([])), "invalid_request", "#/meta"),
+        (with("meta", json!(many)), "invalid_request", "#/meta"),
+        (
+            with("meta", json!({"a": {"b": 1}})),
+            "invalid_request",
+            "#/meta",
+        ),
+        (
+            with("meta", json!({"a": null})),
+            "invalid_request",
+            "#/meta",
+        ),
+        (with("meta", json!({"": 1})), "invalid_request", "#/meta"),
+        (with("tags", json!([""])), "invalid_request", "#/tags/0"),
+        (
+            with("tags", json!(vec!["x"; 51])),
+            "invalid_request",
+            "#/tags",
+        ),
+        (
+            with("foreign_keys", json!([{"key": "a:b", "value": "1"}])),
+            "invalid_request",
+            "#/foreign_keys/0/key",
+        ),
+        (
+            with("foreign_keys", json!([{"key": "crm"}])),
+            "invalid_request",
+            "#/foreign_keys/0/value",
+        ),
+        (
+            with(
+                "foreign_keys",
+                json!([{"key": "crm", "value": "1", "x": 1}]),
+            ),
+            "unknown_field",
+            "#/foreign_keys/0/x",
+        ),
+        (
+            with("password", json!("secret")),
+            "unknown_field",
+            "#/password",
+        ),
+        (
+            with("avatar_url", json!("https://example.com")),
+            "unknown_field",
+            "#/avatar_url",
+        ),
+        (with("status", json!("active")), "unknown_field", "#/status"),
+    ] {
+        let answer = app.post(&key, MEMBERS, &body).await;
+        assert_eq!(refusal(&answer), refused(400, code, pointer), "{body}");
+    }
+    let stripe = with("foreign_keys", json!([{"key": "stripe", "value": "cus ä"}]));
+    let answer = app.post(&key, MEMBERS, &stripe).await;
+    assert_eq!(
+        refusal(&answer),
+        refused(422, "invalid_request", "#/foreign_keys")
+    );
+    assert_eq!(app.db.count("members").await, 0);
+}
+
+/// Seed rows 16, 119.
+#[tokio::test]
+async fn what_belongs_to_another_member_is_refused_with_her_id() {
+    let (app, key) = app().await;
+    let keys = json!([{"key": "crm", "value": "1"}]);
+    let first = make(
+        &app,
+        &key,
+        &json!({"email": "jane@example.com", "foreign_keys": keys}),
+    )
+    .await;
+    let id = first["id"].as_str().unwrap();
+    let second = make(&app, &key, &json!({"email": "joan@example.com"})).await;
+    let taken = refused(409, "email_taken", "#/email");
+    let email = json!({"email": "JANE@example.com"});
+    for (method, path) in [
+        (Method::POST, MEMBERS.to_owned()),
+        (Method::PUT, path_of(&second)),
+        (Method::PATCH, path_of(&second)),
+    ] {
+        let answer = app.write(method, &key, &path, &email).await;
+        assert_eq!(refusal(&answer), taken, "{path}");
+        assert!(answer.text.contains(id), "{}", answer.text);
+        assert!(
+            !answer.text.to_lowercase().contains("jane@"),
+            "{}",
+            answer.text
+        );
+    }
+    let body = json!({"email": "june@example.com", "foreign_keys": keys});
+    let answer = app.post(&key, MEMBERS, &body).await;
+    assert_eq!(
+        refusal(&answer),
+        refused(422, "invalid_request", "#/foreign_keys")
+    );
+    assert!(answer.text.contains(id), "{}", answer.text);
+    // In another organization both are free.
+    let other = app.key("other", &[Scope::MembersWrite]).await;
+    assert_eq!(app.post(&other, MEMBERS, &body).await.status, 201);
+}
+
+/// Seed rows 20, 121, 162, 164, 165.
+#[tokio::test]
+async fn a_put_replaces_what_it_names_and_name_and_address_in_any_case() {
+    let (app, key) = app().await;
+    let body = json!({"email": "jane@example.com", "name": "Jane", "phone": "1", "meta": {"a": 1, "b": 2},
+        "tags": ["vip"], "foreign_keys": [{"key": "crm", "value": "1"}], "email_verified": true});
+    let before = make(&app, &key, &body).await;
+    let put = async |body: Value| {
+        let answer = app.write(Method::PUT, &key, &path_of(&before), &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(app.get(&key, &path_of(&before)).await.text, answer.text);
+        answer.json()
+    };
+    // What was read can be written again, and nothing changes: not even the time of the last change.
+    app.clock.advance(std::time::Duration::from_secs(5));
+    let mut same = body.clone();
+    same["archived"] = json!(false);
+    assert_eq!(put(same).await, before);
+    let replaced = put(json!({"email": "jane@example.com", "meta": {"c": 3}})).await;
+    assert_eq!(
+        (&replaced["name"], &replaced["meta"]),
+        (&Value::Null, &json!({"c": 3}))
+    );
+    for stays in ["phone", "tags", "foreign_keys", "email_verified"] {
+        assert_eq!(replaced[stays], before[stays], "{stays}");
+    }
+    assert_ne!(replaced["updated_at"], before["updated_at"]);
+    assert_ne!(replaced["version"], before["version"]);
+    let emptied = json!({"email": "j@example.com", "name": "J", "phone": null, "tags": [], "foreign_keys": []});
+    let emptied = put(emptied).await;
+    assert_eq!(emptied["meta"], json!({"c": 3}), "left out, meta stays");
+    assert_eq!(
+        (
+            &emptied["phone"],
+            &emptied["tags"],
+            &emptied["foreign_keys"]
+        ),
+        (&Value::Null, &json!([]), &json!([]))
+    );
+    assert_eq!(
+        emptied["email_verified"], false,
+        "nobody has proved another address"
+    );
+    let nameless = app
+        .write(Method::PUT, &key, &path_of(&before), &json!({"name": "J"}))
+        .await;
+    assert_eq!(
+        refusal(&nameless),
+        refused(400, "invalid_request", "#/email")
+    );
+}
+
+/// Seed rows 21, 22, 123, 159.
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_merges_meta() {
+    let (app, key) = app().await;
+    let body = json!({"email": "jane@example.com", "name": "Jane", "meta": {"customer_id": "1", "old_key": "x"}});
+    let before = make(&app, &key, &body).await;
+    let patch = async |body: Value| {
+        let answer = app
+            .write(Method::PATCH, &key, &path_of(&before), &body)
+            .await;
+        assert_eq!(answer.status, 200, "{body}: {}", answer.text);
+        answer.json()
+    };
+    assert_eq!(patch(json!({})).await, before);
+    let merged =
+        patch(json!({"meta": {"customer_id": "cust_002", "old_key": null, "new": true}})).await;
+    assert_eq!(
+        merged["meta"],
+        json!({"customer_id": "cust_002", "new": true})
+    );
+    assert_eq!(
+        (&merged["name"], &merged["email"]),
+        (&before["name"], &before["email"])
+    );
+    assert_eq!(patch(json!({"meta": null})).await["meta"], json!({}));
+    assert_eq!(patch(json!({"name": null})).await["name"], Value::Null);
+    assert_eq!(
+        patch(json!({"tags": ["b", "a"]})).await["tags"],
+        json!(["a", "b"])
+    );
+    let archived = patch(json!({"archived": true})).await;
+    assert!(archived["archived_at"].is_string());
+    app.clock.advance(std::time::Duration::from_secs(5));
+    assert_eq!(patch(json!({"archived": true})).await, archived);
+    assert_eq!(
+        patch(json!({"archived": false})).await["archived_at"],
+        Value::Null
+    );
+    let keys = |n: usize| {
+        (0..n)
+            .map(|n| (n.to_string(), json!(n)))
+            .collect::<serde_json::Map<_, _>>()
+    };
+    patch(json!({"meta": keys(50)})).await;
+    let answer = app
+        .write(
+            Method::PATCH,
+            &key,
+            &path_of(&before),
+            &json!({"meta": {"one more": 1}}),
+        )
+        .await;
+    assert_eq!(refusal(&answer), refused(422, "invalid_request", "#/meta"));
+    assert_eq!(
+        patch(json!({"tags": null, "foreign_keys": null})).await["tags"],
+        json!([])
+    );
+    for field in ["email", "email_verified", "archived"] {
+        let answer = app
+            .write(
+                Method::PATCH,
+                &key,
+                &path_of(&before),
+                &json!({field: null}),
+            )
+            .await;
+        assert_eq!(
+            refusal(&answer),
+            refused(400, "invalid_request", &format!("#/{field}"))
+        );
+    }
+    let nulled = app
+        .write(
+            Method::PATCH,
+            &key,
+            &path_of(&before),
+            &json!({"meta": {"a": {"b": 1}}}),
+        )
+        .await;
+    assert_eq!(refusal(&nulled), refused(400, "invalid_request", "#/meta"));
+}

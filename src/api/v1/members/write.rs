@@ -1,0 +1,141 @@
+//! What all routes that write members share: answers, refusals, and trying again after a race.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use http_body_util::BodyExt as _;
+use memberd_jobs::{
+    kernel::db::{self, Tx},
+    members::{Edit, store as members},
+    roster::{self, Outcome, Refused},
+};
+use serde_json::Value;
+
+use super::model::{Around, found};
+use crate::api::{Answer, ApiState, Caller, Code, IfMatch, Kept, Once, Problem, tag};
+
+/// Times an edit is tried when somebody else takes the address at the same moment. The second time, she is seen.
+const RACE_TRIES_MAX: u32 = 3;
+
+/// A refusal as the caller's problem.
+pub(super) fn refused(why: &Refused, word: &str) -> Problem {
+    let detail = why.to_string();
+    match why {
+        Refused::NoMember => {
+            Problem::new(Code::MemberNotFound, format!("there is no member {word}"))
+        }
+        Refused::Deleted => Problem::new(Code::MemberNotFound, detail),
+        Refused::Changed => Problem::new(Code::PreconditionFailed, detail),
+        Refused::EmailTaken(_) => Problem::field(Code::EmailTaken, "#/email", detail),
+        Refused::Invalid(invalid) => {
+            let pointer = format!("#/{}", invalid.field);
+            Problem::field(Code::InvalidRequest, pointer, invalid.why.clone()).unprocessable()
+        }
+        Refused::KeyTaken { .. } | Refused::KeyLinked(_) => {
+            Problem::field(Code::InvalidRequest, "#/foreign_keys", detail).unprocessable()
+        }
+    }
+}
+
+/// What to do to a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Write<'a> {
+    /// Change her.
+    Edit(&'a Edit),
+    /// Delete her.
+    Delete,
+    /// Restore her.
+    Restore,
+}
+
+/// Does it in a transaction of its own, together with the answer.
+pub(super) async fn write(
+    state: &ApiState,
+    caller: &Caller,
+    word: &str,
+    expected: &IfMatch,
+    write: Write<'_>,
+    once: &Once,
+) -> Answer<Kept> {
+    let row = found(state, caller, word).await?;
+    let mut tries = 1;
+    loop {
+        let around = Around::of_written(state, caller, Some(&row)).await?;
+        let mut tx = state.env.db.begin().await?;
+        match done(&mut tx, state, caller, &row.id, expected, write).await {
+            Err(db::Error::Conflict(_)) if tries < RACE_TRIES_MAX => tries += 1,
+            Err(error) => return Err(error.into()),
+            Ok(Err(why)) => return Err(refused(&why, word)),
+            Ok(Ok(())) => {
+                return settle(tx, caller, &row.id, around, (StatusCode::OK, once)).await;
+            }
+        }
+    }
+}
+
+async fn done(
+    tx: &mut Tx,
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+    IfMatch(expected): &IfMatch,
+    write: Write<'_>,
+) -> db::Result<Outcome<()>> {
+    let (env, organization, expected) = (&state.env, &caller.organization, expected.as_deref());
+    let (what, done) = match write {
+        Write::Edit(edit) => (
+            "changed",
+            roster::edit(tx, env, organization, id, expected, edit).await?,
+        ),
+        Write::Delete => (
+            "deleted",
+            roster::delete(tx, env, organization, id, expected).await?,
+        ),
+        Write::Restore => (
+            "restored",
+            roster::restore(tx, env, organization, id).await?,
+        ),
+    };
+    if done == Ok(true) {
+        tracing::info!(member = id, by = caller.key_id, what, "a member is written");
+    }
+    Ok(done.map(|_| ()))
+}
+
+/// Commits with the answer: the member as she is now.
+pub(super) async fn settle(
+    mut tx: Tx,
+    caller: &Caller,
+    id: &str,
+    mut around: Around,
+    (status, once): (StatusCode, &Once),
+) -> Answer<Kept> {
+    let written = members::details_in(&mut tx, &caller.organization, id).await?;
+    let (row, details) = written.ok_or_else(|| Problem::internal(&"a member vanished"))?;
+    let kept = Kept::json(status, &around.show_written(row, details))?;
+    once.settle(&mut tx, &kept).await?;
+    tx.commit().await?;
+    Ok(kept)
+}
+
+/// The answer with the member's version, and for a new one her place, in the headers; also when it is given again.
+pub(super) async fn headed(response: Response) -> Answer<Response> {
+    let (mut parts, body) = response.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| Problem::internal(&error))?
+        .to_bytes();
+    let member: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(version) = member["version"].as_str() {
+        tag(&mut parts.headers, version);
+    }
+    if let (StatusCode::CREATED, Some(id)) = (parts.status, member["id"].as_str())
+        && let Ok(place) = HeaderValue::from_str(&format!("/v1/members/{id}"))
+    {
+        parts.headers.insert(header::LOCATION, place);
+    }
+    Ok(Response::from_parts(parts, Body::from(body)))
+}
