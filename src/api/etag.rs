@@ -55,26 +55,22 @@ pub fn tag(headers: &mut HeaderMap, version: &str) {
 mod tests {
     use super::*;
 
-    fn of(lines: &[&'static str]) -> Option<Option<Vec<String>>> {
+    fn of(lines: &[&'static str]) -> Option<IfMatch> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(header::IF_MATCH, HeaderValue::from_static(line));
         }
-        read(&headers)
+        read(&headers).map(IfMatch)
     }
 
     #[test]
     fn versions_are_read_from_the_header() {
         let some = |versions: &[&str]| {
-            Some(Some(
-                versions
-                    .iter()
-                    .map(|version| (*version).to_owned())
-                    .collect(),
-            ))
+            let versions = versions.iter().map(|version| (*version).to_owned());
+            Some(IfMatch(Some(versions.collect())))
         };
-        assert_eq!(of(&[]), Some(None));
-        assert_eq!(of(&["*"]), Some(None));
+        assert_eq!(of(&[]), Some(IfMatch(None)));
+        assert_eq!(of(&["*"]), Some(IfMatch(None)));
         assert_eq!(of(&["\"a\", \"b\"", "\"c\""]), some(&["a", "b", "c"]));
         assert_eq!(of(&["W/\"a\""]), some(&["W/\"a\""]));
         for unreadable in ["a", "\"a", "", "\"a\" \"b\"x"] {

@@ -32,7 +32,7 @@ async fn an_edit_may_name_the_version_that_it_is_for() {
     let member = make(&app, &key, &json!({"email": "jane@example.com"})).await;
     let path = path_of(&member);
     let version = format!("\"{}\"", member["version"].as_str().unwrap());
-    let patch = async |tag: &str, name: &str| {
+    let rename = async |tag: &str, name: &str| {
         let header = ("if-match", tag);
         with(
             &app,
@@ -42,10 +42,10 @@ async fn an_edit_may_name_the_version_that_it_is_for() {
         )
         .await
     };
-    let first = patch(&version, "Jane").await;
+    let first = rename(&version, "Jane").await;
     assert_eq!(first.status, 200, "{}", first.text);
     assert_ne!(first.headers["etag"], version.as_str());
-    let late = patch(&version, "Joan").await;
+    let late = rename(&version, "Joan").await;
     assert_eq!(
         (late.status.as_u16(), late.code()),
         (412, "precondition_failed".to_owned())
@@ -53,8 +53,8 @@ async fn an_edit_may_name_the_version_that_it_is_for() {
     let delete = (Method::DELETE, key.as_str(), path.as_str());
     let late = with(&app, delete.clone(), ("if-match", &version), &json!({})).await;
     assert_eq!(late.code(), "precondition_failed");
-    assert_eq!(patch("*", "June").await.status, 200);
-    assert_eq!(patch("june", "Jill").await.code(), "invalid_request");
+    assert_eq!(rename("*", "June").await.status, 200);
+    assert_eq!(rename("june", "Jill").await.code(), "invalid_request");
     let now = app.get(&key, &path).await;
     assert_eq!(now.json()["name"], "June");
     let tag = now.headers["etag"].to_str().unwrap();

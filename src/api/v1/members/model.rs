@@ -1,9 +1,6 @@
 //! A member as the API shows her.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    slice,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
@@ -238,7 +235,7 @@ impl Around {
             deleted_at: None,
             ..row.clone()
         });
-        let rows = living.as_ref().map_or(&[][..], slice::from_ref);
+        let rows = living.as_slice();
         let include = Includes::default().and(Include::Entitlements);
         Self::of(state, caller, rows, &include).await
     }
