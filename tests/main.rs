@@ -6,6 +6,8 @@ mod chaos;
 #[cfg(test)]
 mod flows;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod seeds;

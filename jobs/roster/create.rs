@@ -6,7 +6,7 @@ use super::{Outcome, Refused, follow};
 use crate::{
     kernel::{
         Env, Timestamp,
-        db::{Result, Tx},
+        db::{Error, Result, Tx},
         events::{Event, emit},
     },
     members::{
@@ -25,6 +25,9 @@ pub struct NewMember {
 }
 
 /// Makes a member; answers her id. She has joined, so that is told.
+///
+/// # Errors
+/// A conflict when another member gets the address or a key at the same moment: tried again, it is refused.
 pub async fn create(
     tx: &mut Tx,
     env: &Env,
@@ -35,17 +38,18 @@ pub async fn create(
     if let Err(invalid) = details.check() {
         return Ok(Err(invalid.into()));
     }
+    let nothing = Details::default();
+    if let Err(taken) = free(tx, organization, &nothing, details).await? {
+        return Ok(Err(taken));
+    }
     let id = env.id("mem");
     let now = env.now();
     let joined_at = new.joined_at.unwrap_or(now);
     let written = Written { id: id.clone(), details, joined_at };
     if store::create(tx, organization, &[written], now).await?.is_empty() {
-        return Ok(Err(taken(tx, organization, details).await?));
+        return Err(meanwhile());
     }
-    let nothing = Details::default();
-    if !store::set_keys_and_tags(tx, env, organization, &id, (&nothing, details)).await? {
-        return Ok(Err(key_taken(tx, organization, &id, details).await?));
-    }
+    put_keys_and_tags(tx, env, organization, &id, &nothing, details).await?;
     let event = Event {
         kind: "audience.member_joined",
         organization_id: organization.to_owned(),
@@ -57,22 +61,58 @@ pub async fn create(
     Ok(Ok(id))
 }
 
-/// Whose the address is.
-pub(super) async fn taken(tx: &mut Tx, organization: &str, details: &Details) -> Result<Refused> {
-    let email = details.normalized_email().unwrap_or_default();
-    let holder = store::by_email(tx, organization, &email).await?;
-    Ok(Refused::EmailTaken(holder.map(|(id, _)| id).unwrap_or_default()))
-}
-
-/// Whose one of the keys is that member `id` was to get.
-pub(super) async fn key_taken(
+/// Whether the address and the keys that are new in `after` are nobody else's.
+pub(super) async fn free(
     tx: &mut Tx,
     organization: &str,
-    id: &str,
+    before: &Details,
+    after: &Details,
+) -> Result<Outcome<()>> {
+    if after.normalized_email() != before.normalized_email()
+        && let Err(taken) = free_address(tx, organization, after).await?
+    {
+        return Ok(Err(taken));
+    }
+    let new = after.keys.difference(&before.keys);
+    let holders = store::holders(tx, organization, new).await?;
+    Ok(match holders.into_iter().next() {
+        Some((key, member)) => Err(Refused::KeyTaken { key, member }),
+        None => Ok(()),
+    })
+}
+
+/// Whether no living member has the address.
+pub(super) async fn free_address(
+    tx: &mut Tx,
+    organization: &str,
     details: &Details,
-) -> Result<Refused> {
-    let holders = store::holders(tx, organization, &details.keys).await?;
-    let other = holders.into_iter().find(|(_, holder)| holder != id);
-    // Without another, one of the keys was given twice at the same moment and is free again: like a change meanwhile.
-    Ok(other.map_or(Refused::Changed, |(key, member)| Refused::KeyTaken { key, member }))
+) -> Result<Outcome<()>> {
+    let Some(email) = details.normalized_email() else { return Ok(Ok(())) };
+    Ok(match store::by_email(tx, organization, &email).await? {
+        Some((member, _)) => Err(Refused::EmailTaken(member)),
+        None => Ok(()),
+    })
+}
+
+/// Brings keys and tags from `before` to `after`.
+///
+/// # Errors
+/// A conflict when one of the keys was taken since it was found free.
+pub(super) async fn put_keys_and_tags(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    id: &str,
+    before: &Details,
+    after: &Details,
+) -> Result<()> {
+    if store::set_keys_and_tags(tx, env, organization, id, (before, after)).await? {
+        return Ok(());
+    }
+    Err(meanwhile())
+}
+
+/// Somebody else was quicker: tried again, it is refused.
+pub(super) fn meanwhile() -> Error {
+    Error::Conflict("an address or a foreign key was taken meanwhile".to_owned())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Outcome, Refused,
-    create::{key_taken, taken},
+    create::{free, put_keys_and_tags},
     follow,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 /// Changes a member; answers whether that makes a difference. With `expected` she must be at one of these versions.
 ///
 /// # Errors
-/// A conflict when another member gets the address at the same moment: tried again, it is refused.
+/// A conflict when another member gets the address or a key at the same moment: tried again, it is refused.
 pub async fn edit(
     tx: &mut Tx,
     env: &Env,
@@ -44,20 +44,15 @@ pub async fn edit(
     if let Err(invalid) = after.check() {
         return Ok(Err(invalid.into()));
     }
-    if after.normalized_email() != before.normalized_email()
-        && let Some(email) = after.normalized_email()
-        && store::by_email(tx, organization, &email).await?.is_some()
-    {
-        return Ok(Err(taken(tx, organization, &after).await?));
+    if let Err(taken) = free(tx, organization, &before, &after).await? {
+        return Ok(Err(taken));
     }
     let mut dropped = before.keys.difference(&after.keys);
     if let Some(key) = dropped.find(|key| key.is_stripes() && linked.contains(&key.external_id)) {
         return Ok(Err(Refused::KeyLinked(key.external_id.clone())));
     }
     store::update(tx, organization, id, (&before, &after), env.now()).await?;
-    if !store::set_keys_and_tags(tx, env, organization, id, (&before, &after)).await? {
-        return Ok(Err(key_taken(tx, organization, id, &after).await?));
-    }
+    put_keys_and_tags(tx, env, organization, id, &before, &after).await?;
     follow::written(tx, env, organization, &before, &after).await?;
     Ok(Ok(true))
 }

@@ -21,7 +21,7 @@ pub(super) async fn written(
     after: &Details,
 ) -> Result<()> {
     let moved = before.keys.symmetric_difference(&after.keys);
-    fetch(tx, env, organization, moved.filter(|key| key.is_stripes())).await?;
+    fetch(tx, env, organization, moved).await?;
     let proof = |details: &Details| (details.normalized_email(), details.email_verified);
     if *before != Details::default() && proof(before) != proof(after) {
         address_moved(tx, env, organization).await?;
@@ -29,7 +29,8 @@ pub(super) async fn written(
     Ok(())
 }
 
-async fn fetch<'a>(
+/// Asks for the customers among these keys.
+pub(super) async fn fetch<'a>(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
@@ -40,7 +41,7 @@ async fn fetch<'a>(
         return Ok(());
     }
     let mut jobs = Vec::new();
-    for key in keys {
+    for key in keys.filter(|key| key.is_stripes()) {
         let fetch = FetchObject::of(ObjectType::Customer, &key.external_id);
         jobs.push(NewJob::of(organization, &fetch)?);
     }

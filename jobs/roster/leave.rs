@@ -1,6 +1,6 @@
 //! Deleting and restoring a member.
 
-use super::{Outcome, create::taken, edit::locked, follow};
+use super::{Outcome, create::free_address, edit::locked, follow};
 use crate::{
     entitlements,
     kernel::{
@@ -43,10 +43,8 @@ pub async fn restore(
         Ok((_, details)) => details,
         Err(why) => return Ok(Err(why)),
     };
-    if let Some(email) = details.normalized_email()
-        && store::by_email(tx, organization, &email).await?.is_some()
-    {
-        return Ok(Err(taken(tx, organization, &details).await?));
+    if let Err(taken) = free_address(tx, organization, &details).await? {
+        return Ok(Err(taken));
     }
     mark(tx, env, organization, id, None).await?;
     Ok(Ok(true))

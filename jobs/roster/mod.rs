@@ -15,13 +15,16 @@
 mod create;
 mod edit;
 mod follow;
+mod import;
 mod leave;
+pub mod record;
 
 #[cfg(test)]
 mod tests;
 
 pub use create::{NewMember, create};
 pub use edit::edit;
+pub use import::{Fate, import};
 pub use leave::{delete, restore};
 
 use crate::{
@@ -32,7 +35,7 @@ use crate::{
 /// This family. What it writes is declared by those whose tables they are.
 pub const FAMILY: Family = Family { name: "roster", jobs: &[], schedules: &[], data: &[] };
 
-/// Why nothing was written. The transaction must be dropped.
+/// Why nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is no such member.
@@ -61,6 +64,18 @@ pub enum Refused {
     /// The key is that of a customer who is linked to her.
     #[error("the Stripe customer {0} is linked to her, so its key stays: a link is never moved")]
     KeyLinked(String),
+}
+
+impl Refused {
+    /// The field that it is about.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::NoMember | Self::Deleted | Self::Changed => "id",
+            Self::Invalid(invalid) => invalid.field,
+            Self::EmailTaken(_) => "email",
+            Self::KeyTaken { .. } | Self::KeyLinked(_) => "foreign_keys",
+        }
+    }
 }
 
 /// What came of it: the rows are written, or nothing is.

@@ -42,13 +42,21 @@ fn keyed(email: &str, key: Key) -> NewMember {
     new
 }
 
+async fn try_make(env: &Env, new: &NewMember) -> db::Result<Outcome<String>> {
+    let mut tx = env.db.begin().await?;
+    let made = create(&mut tx, env, "default", new).await?;
+    tx.commit().await?;
+    Ok(made)
+}
+
+/// Tried again after a race, as the API does.
 async fn make(env: &Env, new: &NewMember) -> Outcome<String> {
-    let mut tx = env.db.begin().await.unwrap();
-    let made = create(&mut tx, env, "default", new).await.unwrap();
-    if made.is_ok() {
-        tx.commit().await.unwrap();
+    loop {
+        match try_make(env, new).await {
+            Err(db::Error::Conflict(_)) => {}
+            made => return made.unwrap(),
+        }
     }
-    made
 }
 
 async fn made(env: &Env, new: &NewMember) -> String {
@@ -58,9 +66,7 @@ async fn made(env: &Env, new: &NewMember) -> String {
 async fn try_change(env: &Env, id: &str, change: &Edit) -> db::Result<Outcome<bool>> {
     let mut tx = env.db.begin().await?;
     let done = edit(&mut tx, env, "default", id, None, change).await?;
-    if done.is_ok() {
-        tx.commit().await?;
-    }
+    tx.commit().await?;
     Ok(done)
 }
 
@@ -78,9 +84,7 @@ async fn gone(env: &Env, id: &str) -> Outcome<bool> {
 async fn back(env: &Env, id: &str) -> Outcome<bool> {
     let mut tx = env.db.begin().await.unwrap();
     let done = restore(&mut tx, env, "default", id).await.unwrap();
-    if done.is_ok() {
-        tx.commit().await.unwrap();
-    }
+    tx.commit().await.unwrap();
     done
 }
 

@@ -1,7 +1,9 @@
 //! `memberd members`: who she is, and what she may see.
 
 mod access;
+mod file;
 mod grant;
+mod import;
 mod import_grants;
 
 use memberd_jobs::{
@@ -9,7 +11,7 @@ use memberd_jobs::{
     kernel::{Env, Timestamp, db},
     members::{
         self,
-        store::{Filter, KeyRow, MemberRow, get, keys_of, list, resolve},
+        store::{Filter, KeyRow, MemberRow, TagRow, get, keys_of, list, resolve, tags_of},
     },
     sync::{self, MemberSync},
 };
@@ -49,6 +51,8 @@ enum Action {
     },
     /// Tell whether a member may use something, why, until when, and how old that knowledge is
     Access(access::Args),
+    /// Make members out of a file, once: a second run changes nothing
+    Import(import::Args),
     /// Give a member access that nobody pays for here
     Grant(grant::Args),
     /// Take a grant back
@@ -71,6 +75,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             }
             Action::Show { id } => show(&env, global, organization, id).await,
             Action::Access(args) => access::run(&env, global, organization, args).await,
+            Action::Import(args) => import::run(&env, global, organization, args).await,
             Action::Grant(args) => grant::run(&env, global, organization, args).await,
             Action::RevokeGrant(args) => grant::revoke(&env, global, organization, args).await,
             Action::ImportGrants(args) => {
@@ -147,6 +152,7 @@ async fn show(env: &Env, global: &Global, organization: &str, word: &str) -> Out
 struct Whole {
     member: MemberRow,
     keys: Vec<KeyRow>,
+    tags: Vec<TagRow>,
     access: Vec<EntitlementRow>,
     sync: MemberSync,
 }
@@ -156,6 +162,7 @@ impl Whole {
         let ids = [member.id.clone()];
         Ok(Self {
             keys: keys_of(&env.db, organization, &ids).await?,
+            tags: tags_of(&env.db, organization, &ids).await?,
             access: entitlements::of_members(&env.db, organization, &ids).await?,
             sync: sync::standing(env, organization, &member.id).await?,
             member,
@@ -168,6 +175,12 @@ impl Whole {
         whole["foreign_keys"] = keys
             .map(|key| json!({ "provider": key.provider, "external_id": key.external_id }))
             .collect();
+        let member = &self.member;
+        whole["email_verified"] = json!(member.email_verified);
+        whole["phone"] = json!(member.phone);
+        whole["meta"] = serde_json::from_str(&member.meta).unwrap_or_default();
+        whole["archived_at"] = json!(member.archived_at);
+        whole["tags"] = self.tags.iter().map(|row| row.tag.as_str()).collect();
         let access = self.access.iter();
         whole["entitlements"] = access
             .map(|one| {
@@ -195,6 +208,18 @@ impl Whole {
             format!("status   {}, tier {tier}", member.status),
             format!("joined   {}", member.joined_at),
         ];
+        let since = [
+            ("archived", member.archived_at),
+            ("deleted ", member.deleted_at),
+        ];
+        let since = since
+            .into_iter()
+            .filter_map(|(word, at)| Some(format!("{word} {}", at?)));
+        text.extend(since);
+        if !self.tags.is_empty() {
+            let tags: Vec<_> = self.tags.iter().map(|row| row.tag.as_str()).collect();
+            text.push(format!("tags     {}", tags.join(", ")));
+        }
         for key in &self.keys {
             text.push(format!("known as {}:{}", key.provider, key.external_id));
         }

@@ -1,5 +1,7 @@
 //! Answers for people and for programs: a table, or JSON with `--json`.
 
+use std::io::{IsTerminal as _, Write as _, stderr};
+
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use memberd_jobs::kernel::Timestamp;
 use serde_json::Value;
@@ -81,4 +83,42 @@ pub fn one(global: &Global, sentence: &str, json: &Value) -> Outcome {
 /// A time, or nothing.
 pub fn time(at: Option<Timestamp>) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// How often a line of progress is written where there is no terminal to write over.
+const PROGRESS_EVERY: u64 = 10_000;
+
+/// How far long work has come, on standard error: one line that is written over on a terminal, else a line now and then.
+#[derive(Debug)]
+pub struct Progress {
+    terminal: bool,
+    told: u64,
+}
+
+impl Progress {
+    /// Of work that begins.
+    pub fn begin() -> Self {
+        Self {
+            terminal: stderr().is_terminal(),
+            told: 0,
+        }
+    }
+
+    /// Tells that so many things are done, in these words.
+    pub fn tell(&mut self, done: u64, words: impl FnOnce() -> String) {
+        // Nobody is left to tell that standard error is closed.
+        if self.terminal {
+            let _closed = write!(stderr(), "\r\x1b[K  {}", words());
+        } else if done >= self.told + PROGRESS_EVERY {
+            self.told = done;
+            let _closed = writeln!(stderr(), "  {}", words());
+        }
+    }
+
+    /// Takes the line away again.
+    pub fn end(&self) {
+        if self.terminal {
+            let _closed = write!(stderr(), "\r\x1b[K");
+        }
+    }
 }

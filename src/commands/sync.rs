@@ -1,7 +1,5 @@
 //! `memberd sync`: filling, repairing and proving the mirror of Stripe.
 
-use std::io::{IsTerminal as _, Write as _, stderr};
-
 use memberd_jobs::{
     kernel::{Env, Job, Timestamp, outbox, outbox::NewJob},
     sync::{
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     Failure, Outcome, open,
-    output::{self, Rows},
+    output::{self, Progress, Rows},
     print, runtime,
 };
 use crate::cli::Global;
@@ -125,26 +123,14 @@ async fn diff(env: &Env, global: &Global, organization: &str) -> Outcome {
     Err(Failure::new(Failure::FOUND, text))
 }
 
-/// How often a line of progress is written where there is no terminal to write over.
-const PROGRESS_EVERY: i64 = 10_000;
-
 async fn reproject(env: &Env, global: &Global, organization: &str) -> Outcome {
-    let terminal = stderr().is_terminal();
-    let mut told = 0;
-    let done = sync::reproject(env, organization, |progress| {
-        let sync::Progress { step, done, of } = progress;
-        // Nobody is left to tell that standard error is closed.
-        if terminal {
-            let _closed = write!(stderr(), "\r\x1b[K  {done} of {of} ({step})");
-        } else if *done - told >= PROGRESS_EVERY {
-            told = *done;
-            let _closed = writeln!(stderr(), "  {done} of {of} ({step})");
-        }
+    let mut progress = Progress::begin();
+    let done = sync::reproject(env, organization, |sync::Progress { step, done, of }| {
+        let words = || format!("{done} of {of} ({step})");
+        progress.tell(done.unsigned_abs(), words);
     })
     .await;
-    if terminal {
-        let _closed = write!(stderr(), "\r\x1b[K");
-    }
+    progress.end();
     let done = done?;
     let text = format!(
         "{done} objects and members went through; the projections are what the raw objects say"

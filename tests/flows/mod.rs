@@ -14,6 +14,7 @@ mod order;
 mod organizations;
 mod refused;
 mod roles;
+mod roster;
 mod schema;
 mod stopping;
 mod weather;

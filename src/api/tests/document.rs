@@ -8,7 +8,7 @@ use super::support::{App, request};
 use crate::api::{errors_markdown, openapi_text};
 
 /// Method, path and operation of every endpoint.
-fn operations() -> Vec<(Method, String, Value)> {
+pub(super) fn operations() -> Vec<(Method, String, Value)> {
     let document: Value = serde_json::from_str(openapi_text()).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::support::App;
 
-fn price() -> Value {
+pub(super) fn price() -> Value {
     json!({"id": "price_1", "object": "price", "created": 1_760_000_000, "livemode": false, "active": true,
            "currency": "usd", "product": "prod_a", "unit_amount": 999,
            "recurring": {"interval": "month", "interval_count": 1}})

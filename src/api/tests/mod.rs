@@ -12,6 +12,7 @@ mod members_written;
 mod mirror;
 mod open;
 mod operations;
+mod organizations;
 mod rates;
 mod server;
 mod support;

@@ -1,10 +1,6 @@
 //! `memberd members import-grants`: many grants from a file, a batch in a transaction.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader, stdin},
-};
+use std::{collections::BTreeMap, io::BufRead};
 
 use memberd_jobs::{
     entitlements::{
@@ -20,7 +16,10 @@ use memberd_jobs::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::grant::{BY, check_texts, kind};
+use super::{
+    file::{self, Wrong},
+    grant::{BY, check_texts, kind},
+};
 use crate::{
     cli::Global,
     commands::{Failure, Outcome, output},
@@ -28,8 +27,6 @@ use crate::{
 
 /// Grants of one transaction of an import.
 const BATCH_MAX: usize = 200;
-/// Wrong lines of an import that are shown; all are counted.
-const WRONG_SHOWN_MAX: usize = 20;
 
 /// What `members import-grants` takes.
 #[derive(Debug, clap::Args)]
@@ -59,7 +56,7 @@ struct Line {
 struct Imported {
     given: u64,
     known: u64,
-    wrong: Vec<(usize, String)>,
+    wrong: Wrong,
 }
 
 /// Gives many grants, a batch in a transaction. Lines that are wrong are told and left out.
@@ -67,16 +64,9 @@ struct Imported {
 /// # Errors
 /// A file that cannot be read, wrong lines, or a database that fails.
 pub(super) async fn run(env: &Env, global: &Global, organization: &str, args: &Args) -> Outcome {
-    let reader: Box<dyn BufRead> = if args.file == "-" {
-        Box::new(BufReader::new(stdin()))
-    } else {
-        let file = File::open(&args.file);
-        let failed = |error| Failure::new(Failure::USAGE, format!("{}: {error}", args.file));
-        Box::new(BufReader::new(file.map_err(failed)?))
-    };
+    let reader = file::open(&args.file)?.reader;
     let mut done = Imported::default();
     let ended = give_all(env, organization, reader, &mut done).await;
-    done.wrong.sort_by_key(|(at, _)| *at);
     // What was given stays given, so it is told also when the rest could not be.
     let reported = report(global, &done);
     ended.map_err(|error| {
@@ -96,18 +86,11 @@ async fn give_all(
     done: &mut Imported,
 ) -> Result<(), Failure> {
     let mut batch = Vec::with_capacity(BATCH_MAX);
-    for (before, line) in reader.split(b'\n').enumerate() {
-        let at = before + 1;
-        let failed = |error| Failure::new(Failure::FAILED, format!("line {at}: {error}"));
-        let line = line.map_err(failed)?;
-        let read = match str::from_utf8(&line) {
-            Ok(line) if line.trim().is_empty() => continue,
-            Ok(line) => read(line),
-            Err(_) => Err("not UTF-8: save the file as UTF-8".to_owned()),
-        };
-        match read {
+    for line in file::lines(reader) {
+        let (at, line) = line?;
+        match line.and_then(|line| read(&line)) {
             Ok(line) => batch.push((at, line)),
-            Err(why) => done.wrong.push((at, why)),
+            Err(why) => done.wrong.note(at, why),
         }
         if batch.len() == BATCH_MAX {
             give(env, organization, std::mem::take(&mut batch), done).await?;
@@ -155,9 +138,7 @@ async fn give(
     for (at, (word, new)) in batch {
         match member(env, organization, &word).await? {
             Some(id) => by_member.entry(id).or_default().push((at, new)),
-            None => done
-                .wrong
-                .push((at, format!("there is no member `{word}`"))),
+            None => done.wrong.note(at, format!("there is no member `{word}`")),
         }
     }
     let mut tx = env.db.begin().await?;
@@ -174,7 +155,9 @@ async fn give(
     tx.commit().await?;
     done.given += given;
     done.known += known;
-    done.wrong.append(&mut wrong);
+    for (at, why) in wrong {
+        done.wrong.note(at, why);
+    }
     Ok(())
 }
 
@@ -205,27 +188,15 @@ fn report(global: &Global, done: &Imported) -> Outcome {
         known,
         wrong,
     } = done;
-    let json = json!({ "given": given, "known": known,
-                       "wrong": wrong.iter().map(|(at, why)| json!({ "line": at, "why": why })).collect::<Vec<_>>() });
-    output::one(
-        global,
-        &format!(
-            "{given} given, {known} were given before, {} wrong",
-            wrong.len()
-        ),
-        &json,
-    )?;
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let shown = wrong
-        .iter()
-        .take(WRONG_SHOWN_MAX)
-        .map(|(at, why)| format!("line {at}: {why}"));
-    Err(Failure::new(
-        Failure::FAILED,
-        shown.collect::<Vec<_>>().join("\n"),
-    ))
+    let shown = wrong.shown.iter();
+    let shown = shown.map(|(at, why)| json!({ "line": at, "why": why }));
+    let json = json!({ "given": given, "known": known, "wrong": shown.collect::<Vec<_>>() });
+    let text = format!(
+        "{given} given, {known} were given before, {} wrong",
+        wrong.count
+    );
+    output::one(global, &text, &json)?;
+    wrong.outcome()
 }
 
 #[cfg(test)]

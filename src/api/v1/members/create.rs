@@ -2,7 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use memberd_jobs::{
-    kernel::Timestamp,
+    kernel::{Timestamp, db},
     members::Details,
     roster::{self, NewMember},
 };
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::{
     fields::{Email, ForeignKeys, MetaBody, Name, Phone, Tags},
     model::{Around, Member},
-    write::{headed, refused, settle},
+    write::{RACE_TRIES_MAX, headed, refused, settle},
 };
 use crate::api::{Answer, ApiState, Begun, Caller, IdempotencyKey, Json, Kept, NoQuery, Once};
 
@@ -93,11 +93,19 @@ pub(super) async fn create(
 
 async fn make(state: &ApiState, caller: &Caller, new: &NewMember, once: &Once) -> Answer<Kept> {
     let (env, organization) = (&state.env, &caller.organization);
-    let around = Around::of_written(state, caller, None).await?;
-    let mut tx = env.db.begin().await?;
-    let id = roster::create(&mut tx, env, organization, new).await?;
-    let id = id.map_err(|why| refused(&why, "new"))?;
-    let kept = settle(tx, caller, &id, around, (StatusCode::CREATED, once)).await?;
-    tracing::info!(member = id, by = caller.key_id, "a member was made");
-    Ok(kept)
+    let mut tries = 1;
+    loop {
+        let around = Around::of_written(state, caller, None).await?;
+        let mut tx = env.db.begin().await?;
+        match roster::create(&mut tx, env, organization, new).await {
+            Err(db::Error::Conflict(_)) if tries < RACE_TRIES_MAX => tries += 1,
+            Err(error) => return Err(error.into()),
+            Ok(Err(why)) => return Err(refused(&why, "new")),
+            Ok(Ok(id)) => {
+                let kept = settle(tx, caller, &id, around, (StatusCode::CREATED, once)).await?;
+                tracing::info!(member = id, by = caller.key_id, "a member was made");
+                return Ok(kept);
+            }
+        }
+    }
 }

@@ -16,25 +16,25 @@ use serde_json::Value;
 use super::model::{Around, found};
 use crate::api::{Answer, ApiState, Caller, Code, IfMatch, Kept, Once, Problem, tag};
 
-/// Times an edit is tried when somebody else takes the address at the same moment. The second time, she is seen.
-const RACE_TRIES_MAX: u32 = 3;
+/// Times it is tried when somebody else takes an address or a key at the same moment. The second time, that is seen.
+pub(super) const RACE_TRIES_MAX: u32 = 3;
 
 /// A refusal as the caller's problem.
 pub(super) fn refused(why: &Refused, word: &str) -> Problem {
     let detail = why.to_string();
+    let pointer = format!("#/{}", why.field());
     match why {
         Refused::NoMember => {
             Problem::new(Code::MemberNotFound, format!("there is no member {word}"))
         }
         Refused::Deleted => Problem::new(Code::MemberNotFound, detail),
         Refused::Changed => Problem::new(Code::PreconditionFailed, detail),
-        Refused::EmailTaken(_) => Problem::field(Code::EmailTaken, "#/email", detail),
+        Refused::EmailTaken(_) => Problem::field(Code::EmailTaken, pointer, detail),
         Refused::Invalid(invalid) => {
-            let pointer = format!("#/{}", invalid.field);
             Problem::field(Code::InvalidRequest, pointer, invalid.why.clone()).unprocessable()
         }
         Refused::KeyTaken { .. } | Refused::KeyLinked(_) => {
-            Problem::field(Code::InvalidRequest, "#/foreign_keys", detail).unprocessable()
+            Problem::field(Code::InvalidRequest, pointer, detail).unprocessable()
         }
     }
 }

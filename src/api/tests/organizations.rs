@@ -1,0 +1,207 @@
+//! A second organization's key meets nothing of the first's, whatever route it takes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{body::Body, http::Method};
+use memberd_jobs::{
+    access::Scope,
+    kernel::{
+        Registry,
+        db::Sql,
+        outbox::NewJob,
+        ports::{ObjectType, Organization},
+    },
+    sync::FetchObject,
+};
+use serde_json::{Value, json};
+
+use super::{
+    document::operations,
+    mirror::{fill, price},
+    support::{Answered, App, request},
+};
+use crate::api::{openapi_text, router};
+
+/// An app in which both organizations have Stripe keys.
+async fn app() -> App {
+    let mut app = App::new().await;
+    let env = &mut app.state.env;
+    let mut settings = (*env.settings).clone();
+    let other = Organization {
+        has_stripe: true,
+        ..Organization::default()
+    };
+    settings.organizations.insert("other".to_owned(), other);
+    env.settings = Arc::new(settings);
+    app.rebuild(router(app.state.clone()));
+    app
+}
+
+/// What the first organization has, by what the path calls it.
+struct Ours {
+    ids: BTreeMap<&'static str, String>,
+    grant: String,
+}
+
+impl Ours {
+    /// Makes one of everything.
+    async fn make(app: &App, key: &str) -> Self {
+        fill(&app.db).await;
+        app.db.stripe.put(&price());
+        let fetch = FetchObject::of(ObjectType::Price, "price_1");
+        app.db.enqueue(NewJob::of("default", &fetch).unwrap()).await;
+        app.db.drain(&Registry::of(memberd_jobs::FAMILIES)).await;
+        let id = |answer: Answered| answer.json()["id"].as_str().unwrap().to_owned();
+        let member = id(app.get(key, "/v1/members/ext:stripe:cus_1").await);
+        let grants = format!("/v1/members/{member}/grants");
+        let grant = app
+            .post(key, &grants, &json!({"product_id": "prod_a"}))
+            .await;
+        let new_key = json!({"name": "ours", "scopes": ["members:read"]});
+        let made = app.post(key, "/v1/keys", &new_key).await;
+        let body = json!({"at_period_end": true});
+        let order = app.post(key, "/v1/subscriptions/sub_1/cancel", &body).await;
+        let ids = [
+            ("members", member),
+            ("jobs", app.nap("default", "ours").await),
+            ("keys", id(made)),
+            ("operations", id(order)),
+            ("subscriptions", "sub_1".to_owned()),
+            ("tiers", "prod_a".to_owned()),
+            ("plans", "price_1".to_owned()),
+            ("stripe-events", "evt_0".to_owned()),
+        ];
+        Self {
+            ids: ids.into(),
+            grant: id(grant),
+        }
+    }
+
+    /// The path with our ids.
+    fn path(&self, template: &str) -> String {
+        let group = template.split('/').nth(2).unwrap_or_default();
+        let id = self.ids.get(group).map_or("", String::as_str);
+        let path = template
+            .replace("{id}", id)
+            .replace("{grant_id}", &self.grant)
+            .replace("{queue}", "email")
+            .replace("{schedule}", "sync.poll_events");
+        assert!(
+            !path.contains('{') && !path.contains("//"),
+            "{template}: tell this test what to put there"
+        );
+        path
+    }
+
+    fn is_told(&self, text: &str) -> Option<&String> {
+        let mut ids = self.ids.values().chain([&self.grant]);
+        ids.find(|id| text.contains(&format!("\"{id}\"")))
+    }
+}
+
+/// The example of the request's body, about our tier.
+fn body(operation: &Value) -> Option<String> {
+    let schema = operation["requestBody"]["content"]["application/json"]["schema"].to_string();
+    let name = schema
+        .split("#/components/schemas/")
+        .nth(1)?
+        .split('"')
+        .next()?;
+    let document: Value = serde_json::from_str(openapi_text()).unwrap();
+    let example = &document["components"]["schemas"][name]["example"];
+    let example = if example.is_null() {
+        &json!({})
+    } else {
+        example
+    };
+    Some(example.to_string().replace("prod_gold", "prod_a"))
+}
+
+async fn send(app: &App, key: &str, method: &Method, path: &str, body: Option<&str>) -> Answered {
+    let request = request(method.clone(), path, key).header("content-type", "application/json");
+    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
+    app.send(request.body(body).unwrap()).await
+}
+
+/// All rows of the first organization.
+async fn rows(app: &App) -> Vec<(String, String)> {
+    while !app.state.tasks.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let tables = Sql::both(
+        "SELECT t.name, (SELECT group_concat(c.name) FROM pragma_table_info(t.name) AS c)
+         FROM sqlite_master AS t WHERE t.type = 'table'
+           AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) AS c WHERE c.name = 'organization_id')",
+    );
+    let tables: Vec<(String, String)> = app.db.rows(tables, &[]).await;
+    let mut found = Vec::new();
+    for (table, columns) in tables {
+        let text = format!(
+            "SELECT coalesce(group_concat(json_array({columns})), '') FROM {table} WHERE organization_id = 'default'"
+        );
+        let held: Vec<(String,)> = app.db.rows(Sql::both(text.leak()), &[]).await;
+        found.push((table, held.into_iter().next().unwrap().0));
+    }
+    let filled = found.iter().filter(|(_, rows)| !rows.is_empty()).count();
+    assert!(filled > 10, "only {filled} tables have rows");
+    found
+}
+
+/// Seed rows 13, 156.
+#[tokio::test]
+async fn another_organizations_key_finds_nothing_of_ours_on_any_route_and_changes_nothing() {
+    let app = app().await;
+    let admin = app.admin().await;
+    let ours = Ours::make(&app, &admin).await;
+    let other = app.key("other", &Scope::ALL).await;
+    let before = rows(&app).await;
+    let mut walked = 0;
+    for (method, template, operation) in operations() {
+        if !template.starts_with("/v1/") {
+            continue;
+        }
+        let path = ours.path(&template);
+        let answer = send(&app, &other, &method, &path, body(&operation).as_deref()).await;
+        let place = format!("{method} {path}: {}", answer.text);
+        let about = operation["description"].as_str().unwrap();
+        if about.contains("a key of the organization `default`") {
+            assert_eq!(answer.status, 403, "{place}");
+        } else if template.contains('{') {
+            assert_eq!(answer.status, 404, "{place}");
+        }
+        assert!(!answer.status.is_server_error(), "{place}");
+        assert_eq!(ours.is_told(&answer.text), None, "{place}");
+        walked += 1;
+    }
+    let bulk = json!({"action": "cancel", "ids": [ours.ids["jobs"]]}).to_string();
+    let bulk = send(&app, &other, &Method::POST, "/v1/jobs/bulk", Some(&bulk)).await;
+    assert!(bulk.status.is_success(), "{}", bulk.text);
+    assert!(walked > 50, "only {walked} routes");
+    for (was, is) in before.iter().zip(rows(&app).await) {
+        assert_eq!(*was, is, "{} has changed", was.0);
+    }
+}
+
+/// Without this, the walk would prove nothing: the ids are right, and the routes work with them.
+#[tokio::test]
+async fn our_own_key_finds_what_the_walk_asks_for() {
+    let app = app().await;
+    let admin = app.admin().await;
+    let ours = Ours::make(&app, &admin).await;
+    let mut all = operations();
+    let order = [
+        Method::GET,
+        Method::PATCH,
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+    ];
+    all.sort_by_key(|(method, ..)| order.iter().position(|one| one == method));
+    for (method, template, operation) in all {
+        if template.starts_with("/v1/") && template.contains('{') {
+            let path = ours.path(&template);
+            let answer = send(&app, &admin, &method, &path, body(&operation).as_deref()).await;
+            assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
+        }
+    }
+}
