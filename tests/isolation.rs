@@ -7,7 +7,12 @@ use memberd_jobs::{kernel::db::Sql, testing::TestDb};
 use crate::tidy::sources;
 
 /// What begins a statement's text in the code.
-const CALLS: [&str; 3] = ["Sql::both(", "Sql::split(", "Sql::sqlite_only("];
+const CALLS: [&str; 4] = [
+    "Sql::both(",
+    "Sql::split(",
+    "Sql::sqlite_only(",
+    "of_each!(",
+];
 
 /// Statements that are of no organization, or of all: a folder, a file, or a statement in a file; and why.
 const OF_ALL: &[(&str, &str)] = &[
@@ -50,6 +55,10 @@ const OF_ALL: &[(&str, &str)] = &[
     (
         "jobs/sync/store/runs.rs FINISH",
         "by the id of a run that the job itself began",
+    ),
+    (
+        "jobs/sync/store/projections/subscriptions.rs DROP_ITEMS",
+        "deletes by their places the rows that its inner statement found, which says of which organization",
     ),
     (
         "jobs/members/store/billing.rs LOCK_DUE",
@@ -171,9 +180,14 @@ fn statements() -> Vec<Statement> {
 /// How often the text names a table of organizations, and how often it says of which.
 fn counted(text: &str, tables: &BTreeSet<String>) -> (usize, usize) {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let named = words.windows(2).filter(|pair| {
-        matches!(pair[0].trim_start_matches('('), "FROM" | "JOIN" | "UPDATE")
-            && tables.contains(word(pair[1]))
+    let after = |at: usize| words.get(at + 1).copied().unwrap_or_default();
+    let named = words.iter().enumerate().filter(|(at, text)| {
+        let before = at
+            .checked_sub(1)
+            .map_or("", |at| words[at].trim_start_matches('('));
+        let is_read =
+            matches!(before, "FROM" | "JOIN" | "UPDATE") || matches!(after(*at), "WHERE" | "AS");
+        is_read && tables.contains(word(text))
     });
     let told = text.match_indices("organization_id").filter(|(at, name)| {
         let rest = text[at + name.len()..].trim_start();
@@ -260,6 +274,7 @@ fn the_reader_of_statements_counts_tables_and_conditions() {
             "SELECT 1 FROM members JOIN jobs USING (organization_id, id)",
             (2, 1),
         ),
+        ("id, email members WHERE organization_id = $1 id $2", (1, 1)),
         ("SELECT 1 FROM nothing", (0, 0)),
     ] {
         assert_eq!(counted(text, &tables), expected, "{text}");

@@ -198,7 +198,7 @@ async fn our_own_key_finds_what_the_walk_asks_for() {
     ];
     all.sort_by_key(|(method, ..)| order.iter().position(|one| one == method));
     for (method, template, operation) in all {
-        if template.starts_with("/v1/") && template.contains('{') {
+        if template.starts_with("/v1/") && template.contains("{id}") {
             let path = ours.path(&template);
             let answer = send(&app, &admin, &method, &path, body(&operation).as_deref()).await;
             assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
