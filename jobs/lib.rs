@@ -10,6 +10,7 @@ pub mod testing;
 kernel::families! {
     access,
     housekeeping,
+    webhooks_out,
     members,
     entitlements,
     sync,

@@ -11,7 +11,7 @@ use crate::commands::{demo, sandbox};
 use crate::{
     commands::{
         Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi,
-        operations, queues, schedules, serve, sync,
+        operations, queues, schedules, serve, sync, webhooks,
     },
     config::{self as settings, Loaded, Sources, parse_set},
 };
@@ -68,6 +68,8 @@ pub enum Command {
     Members(members::Args),
     /// List what was written to Stripe, and what came of it
     Operations(operations::Args),
+    /// Check the signature of a webhook, and ask an endpoint
+    Webhooks(webhooks::Args),
     /// Compare the database's schema with this binary's, and change it
     Migrate(migrate::Args),
     /// Check, show and explain the configuration
@@ -102,6 +104,7 @@ impl Cli {
             Command::Sync(args) => sync::run(&args, global),
             Command::Members(args) => members::run(&args, global),
             Command::Operations(args) => operations::run(&args, global),
+            Command::Webhooks(args) => webhooks::run(&args, global),
             Command::Openapi(args) => openapi::run(args),
             Command::Migrate(args) => migrate::run(&args, global),
             Command::Config(args) => config::run(&args, global),

@@ -10,3 +10,4 @@ pub mod runtime;
 pub mod stripe;
 #[cfg(test)]
 mod testing;
+pub mod webhooks_out;

@@ -15,7 +15,7 @@ use super::{
     db::{self, Db, Tx},
     ids::Chance,
     job::Report,
-    ports::{Settings, Stripe},
+    ports::{Receivers, Settings, Stripe},
     queue::{Ack, Claimed, Outcome, ack},
 };
 
@@ -30,6 +30,8 @@ pub struct Env {
     pub chance: Arc<Chance>,
     /// Stripe.
     pub stripe: Arc<dyn Stripe>,
+    /// Who hears of our events.
+    pub receivers: Arc<dyn Receivers>,
     /// What the configuration says about the rules of the core.
     pub settings: Arc<Settings>,
 }

@@ -13,6 +13,14 @@ use super::clock::Timestamp;
 /// Random bits of a ULID.
 const RANDOM_BITS: u32 = 80;
 
+/// The id before all with this prefix that were made at `at` or later.
+pub fn first_id(prefix: &str, at: Timestamp) -> String {
+    format!(
+        "{prefix}_{}",
+        Ulid::from_parts(u64::try_from(at.0).unwrap_or(0), 0)
+    )
+}
+
 /// Seeded randomness. Production seeds it from the operating system, tests with a number.
 pub struct Chance(Mutex<State>);
 
@@ -101,6 +109,17 @@ mod tests {
             assert!(id > last, "{id} after {last}");
             last = id;
         }
+    }
+
+    #[test]
+    fn the_first_id_of_a_moment_stands_between_those_before_and_those_after() {
+        let chance = Chance::seeded(3);
+        let (before, after) = (
+            chance.id("evt", Timestamp(4_999)),
+            chance.id("evt", Timestamp(5_000)),
+        );
+        let first = first_id("evt", Timestamp(5_000));
+        assert!(before < first && first <= after, "{before} {first} {after}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod test_jobs;
 pub use clock::{Clock, SystemClock, TestClock, Timestamp, millis};
 pub use context::{Context, Env};
 pub use family::{CatchUp, Data, Family, Schedule};
-pub use ids::Chance;
+pub use ids::{Chance, first_id};
 pub use job::{Job, JobDef, JobError, JobResult, OrFail, Read, Report, Retry, Unique};
 pub use money::{Currency, Money, MoneyError};
 pub use ports::Settings;

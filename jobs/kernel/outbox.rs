@@ -134,6 +134,11 @@ impl NewJob {
         self
     }
 
+    /// Whether both have the same key, so that one would fold into the other.
+    pub(in crate::kernel) fn has_key_of(&self, other: &Self) -> bool {
+        self.unique_key.is_some() && self.unique_key == other.unique_key
+    }
+
     /// Fired by this schedule for the tick due at `tick`: one tick is one job, on any number of nodes.
     #[must_use]
     pub fn fired_by(mut self, schedule: &str, tick: Timestamp) -> Self {

@@ -1,6 +1,10 @@
 //! What the core needs from outside, as small traits. `src/` implements them.
 
+mod receivers;
+
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, time::Duration};
+
+pub use receivers::{Answer, Message, Receivers, SendError, SigningSecret};
 
 use super::{clock::Timestamp, job::JobError, policy::AccessPolicy};
 
@@ -275,6 +279,10 @@ pub struct Settings {
     pub keep_jobs_max: i64,
     /// How long the bodies of received Stripe events are kept.
     pub keep_stripe_event_bodies: Duration,
+    /// How long what happened is kept.
+    pub keep_events: Duration,
+    /// How long deliveries of webhooks are kept.
+    pub keep_webhook_deliveries: Duration,
     /// The organizations, by id.
     pub organizations: BTreeMap<String, Organization>,
 }
@@ -286,6 +294,8 @@ impl Default for Settings {
             keep_jobs: Duration::from_hours(14 * 24),
             keep_jobs_max: 1_000_000,
             keep_stripe_event_bodies: Duration::from_hours(60 * 24),
+            keep_events: Duration::from_hours(400 * 24),
+            keep_webhook_deliveries: Duration::from_hours(30 * 24),
             organizations: BTreeMap::from([("default".to_owned(), Organization::default())]),
         }
     }

@@ -14,7 +14,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-use super::{cluster::Server, postgres, stripe::FakeStripe};
+use super::{cluster::Server, postgres, receivers::FakeReceivers, stripe::FakeStripe};
 use crate::{
     args,
     kernel::{
@@ -58,6 +58,8 @@ pub struct TestDb {
     pub clock: Arc<TestClock>,
     /// The Stripe in `env`.
     pub stripe: Arc<FakeStripe>,
+    /// The receivers in `env`.
+    pub receivers: Arc<FakeReceivers>,
     seeds: AtomicU64,
     // Dropped last: the connections above need it.
     home: Home,
@@ -124,17 +126,20 @@ impl TestDb {
     async fn in_home(home: Home) -> Self {
         let clock = Arc::new(TestClock::at(START));
         let stripe = Arc::new(FakeStripe::new(Arc::clone(&clock)));
+        let receivers = Arc::new(FakeReceivers::default());
         let env = Env {
             db: open(&url(&home)).await,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             chance: Arc::new(Chance::seeded(1)),
             stripe: Arc::clone(&stripe) as _,
+            receivers: Arc::clone(&receivers) as _,
             settings: Arc::new(settings()),
         };
         Self {
             env,
             clock,
             stripe,
+            receivers,
             seeds: AtomicU64::new(2),
             home,
         }

@@ -8,12 +8,14 @@ mod cluster;
 mod db;
 mod drain;
 mod postgres;
+mod receivers;
 mod signal;
 mod stripe;
 
 pub use cluster::Server;
 pub use db::{Engine, START, TestDb};
 pub use drain::Drained;
+pub use receivers::{FakeReceivers, Sent, silence, status};
 pub use signal::signal;
 pub use stripe::{Call, FakeStripe};
 

@@ -73,6 +73,8 @@ pub enum Code {
     SignatureExpired,
     /// An address that webhooks may not be sent to.
     UrlNotAllowed,
+    /// Nothing to make secrets from.
+    WebhooksDisabled,
     /// A body that is too large.
     PayloadTooLarge,
     /// Too many requests.

@@ -32,6 +32,12 @@ pub const KEY_OVERLAP_MAX: i64 = 30 * 24 * 60 * 60;
 /// How long a rotated key works on unless the request says otherwise.
 pub const KEY_OVERLAP_DEFAULT: Duration = Duration::from_hours(24);
 
+/// Seconds for which a rotated secret of a webhook endpoint may sign on.
+pub const SECRET_OVERLAP_MAX: i64 = 30 * 24 * 60 * 60;
+
+/// How long a rotated secret signs on unless the request says otherwise.
+pub const SECRET_OVERLAP_DEFAULT: Duration = Duration::from_hours(24);
+
 /// Time the database has to prove that it can be written.
 pub const READY_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 

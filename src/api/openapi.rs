@@ -26,7 +26,7 @@ const ABOUT: &str = "The control API of memberd.\n\n\
     also for unknown paths, wrong methods and oversized bodies; their codes are a closed list. Unknown fields and \
     unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent.";
 
-const GROUPS: [(&str, &str); 17] = [
+const GROUPS: [(&str, &str); 18] = [
     ("open", "What needs no key."),
     ("info", "About this installation and the key."),
     ("jobs", "Units of work that survive a restart."),
@@ -46,6 +46,10 @@ const GROUPS: [(&str, &str); 17] = [
     ("purchases", "What was paid."),
     ("sync", "How the mirror of Stripe is doing."),
     ("stripe-events", "What Stripe told us."),
+    (
+        "webhooks",
+        "Events sent to the servers of others, and what came of it.",
+    ),
     ("keys", "Who may call the API."),
 ];
 

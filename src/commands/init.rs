@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memberd_jobs::access::Scopes;
+use memberd_jobs::{access::Scopes, kernel::Env};
 use serde_json::json;
 
 use super::{Failure, Outcome, keys, output, runtime};
@@ -15,6 +15,9 @@ use crate::{
     config::{self, DEFAULT_ORGANIZATION, Migrate},
     runtime::wiring,
 };
+
+/// Bytes of the key that the secrets of webhook endpoints are made from.
+const KEY_BYTES: usize = 32;
 
 /// The file when none is named.
 const FILE: &str = "memberd.toml";
@@ -63,7 +66,8 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
     runtime()?.block_on(async {
         let env = wiring::env_or_new(&loaded.config).await?;
         wiring::prepare(&env, Migrate::Auto).await?;
-        write(file, &args.database)?;
+        let key = random_key(&env);
+        write(file, &args.database, &key)?;
         let first = keys::Wish {
             organization: DEFAULT_ORGANIZATION,
             name: "first key",
@@ -76,7 +80,14 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
     })
 }
 
-fn write(file: &Path, database: &str) -> Outcome {
+/// What the secrets of webhook endpoints are made from.
+fn random_key(env: &Env) -> String {
+    let mut bytes = [0; KEY_BYTES];
+    env.chance.fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+fn write(file: &Path, database: &str, key: &str) -> Outcome {
     let text = format!(
         "# memberd's configuration. `memberd config reference` explains every key; what is not here has its default.\n\n\
          [database]\nurl = {}\n\n\
@@ -84,10 +95,13 @@ fn write(file: &Path, database: &str) -> Outcome {
          # A restricted key that may read customers, products, prices, subscriptions, invoices and events.\n\
          # secret_key_file = \"/etc/memberd/stripe_secret_key\"\n\
          # The signing secrets (whsec_…) of your webhook endpoint, one a line.\n\
-         # webhook_secrets_file = \"/etc/memberd/stripe_webhook_secrets\"\n",
+         # webhook_secrets_file = \"/etc/memberd/stripe_webhook_secrets\"\n\n\
+         [webhooks_out]\n\
+         # The secrets of your webhook endpoints are made from this: keep it as long as the database.\n\
+         keys = [\"{key}\"]\n",
         toml_edit::Value::from(database)
     );
-    // Only its owner may read it: the URL can hold a password.
+    // Only its owner may read it: the URL can hold a password, and the key is one.
     let mut opened = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)

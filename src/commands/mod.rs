@@ -18,6 +18,7 @@ pub mod sandbox;
 pub mod schedules;
 pub mod serve;
 pub mod sync;
+pub mod webhooks;
 
 use std::{fmt, io::Write as _, process::ExitCode};
 

@@ -40,6 +40,7 @@ mod tests;
 mod typed;
 mod units;
 mod value;
+mod webhooks_out;
 
 pub use cron_text::{cron_schedule, normalize_cron};
 pub use database::{Database, Migrate};
@@ -61,6 +62,7 @@ pub use shutdown::Shutdown;
 pub use sources::{DEFAULT_FILES, EXEMPT_PREFIXES, EXEMPT_VARIABLES, Sources, parse_set};
 pub use stripe::Stripe;
 pub use units::parse_duration;
+pub use webhooks_out::WebhooksOut;
 
 use key::Key;
 use layers::{Entry, Layers};
@@ -87,6 +89,8 @@ pub struct Config {
     pub schedules: BTreeMap<String, ScheduleOverride>,
     /// What a member may use.
     pub entitlements: Entitlements,
+    /// Events sent to the servers of others.
+    pub webhooks_out: WebhooksOut,
     /// How long what is no longer needed is kept.
     pub retention: Retention,
     /// The log.
@@ -125,6 +129,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         queues: Queue::read_all(&mut reader),
         schedules: ScheduleOverride::read_all(&mut reader),
         entitlements: Entitlements::read(&mut reader),
+        webhooks_out: WebhooksOut::read(&mut reader),
         retention: Retention::read(&mut reader),
         log: Log::read(&mut reader),
         shutdown: Shutdown::read(&mut reader),

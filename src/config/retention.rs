@@ -13,6 +13,10 @@ pub struct Retention {
     pub jobs_max: u64,
     /// Age at which the bodies of received Stripe events are removed.
     pub stripe_event_bodies: Duration,
+    /// Age at which events are removed.
+    pub events: Duration,
+    /// Age at which deliveries of webhooks are removed.
+    pub webhook_deliveries: Duration,
 }
 
 impl Retention {
@@ -22,6 +26,8 @@ impl Retention {
             jobs: section.required("jobs", duration),
             jobs_max: section.required("jobs_max", integer),
             stripe_event_bodies: section.required("stripe_event_bodies", duration),
+            events: section.required("events", duration),
+            webhook_deliveries: section.required("webhook_deliveries", duration),
         }
     }
 }

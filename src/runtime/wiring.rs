@@ -11,7 +11,7 @@ use memberd_jobs::{
     kernel::{
         CatchUp, Chance, Clock, Env, Registry, Settings, SystemClock,
         db::{self, Db, Plans},
-        ports::{Organization, Stripe},
+        ports::{Organization, Receivers, Stripe},
         queue::{Queue, lease::Node, schedules::Wanted},
     },
 };
@@ -22,6 +22,7 @@ use crate::{
     config::{self, Config, Migrate, Role},
     queue::Options,
     stripe::{Account, StripeClient},
+    webhooks_out::{self, Addresses, Keys, Sender, SystemNames},
 };
 
 /// The leases need one connection, and one more while a broken one is replaced.
@@ -85,6 +86,7 @@ pub async fn env_or_new(config: &Config) -> anyhow::Result<Env> {
         db: Db::open(&database(config, config.database.max_connections)).await?,
         chance: Arc::new(Chance::from_system()?),
         stripe: stripe(config, &clock)?,
+        receivers: receivers(config)?,
         clock,
         settings: Arc::new(settings(config)),
     })
@@ -254,6 +256,8 @@ fn settings(config: &Config) -> Settings {
         keep_jobs: config.retention.jobs,
         keep_jobs_max: i64::try_from(config.retention.jobs_max).unwrap_or(i64::MAX),
         keep_stripe_event_bodies: config.retention.stripe_event_bodies,
+        keep_events: config.retention.events,
+        keep_webhook_deliveries: config.retention.webhook_deliveries,
         organizations: organizations.collect(),
     }
 }
@@ -280,4 +284,19 @@ fn stripe(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Str
         accounts.collect(),
         Arc::clone(clock),
     )?))
+}
+
+/// Who hears of our events.
+fn receivers(config: &Config) -> anyhow::Result<Arc<dyn Receivers>> {
+    let out = &config.webhooks_out;
+    let options = webhooks_out::Options {
+        keys: Keys::new(&out.keys),
+        addresses: Addresses {
+            allowed: out.allow_subnets.clone(),
+        },
+        https_only: out.https_only,
+        timeout: out.timeout,
+        names: Arc::new(SystemNames),
+    };
+    Ok(Arc::new(Sender::new(options)?))
 }

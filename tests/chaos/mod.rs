@@ -9,6 +9,7 @@ mod operations;
 mod outage;
 mod queue;
 mod walks;
+mod webhooks;
 
 use memberd_jobs::{args, kernel::db::Sql};
 

@@ -18,3 +18,4 @@ mod roster;
 mod schema;
 mod stopping;
 mod weather;
+mod webhooks;

@@ -8,6 +8,7 @@ pub(crate) mod http;
 pub(crate) mod mirror;
 pub(crate) mod port;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod scrape;
 pub(crate) mod store;
 pub(crate) mod wait;
@@ -16,6 +17,7 @@ pub(crate) mod world;
 
 pub(crate) use daemon::{Daemon, Node};
 pub(crate) use http::{Answer, id, ids};
+pub(crate) use receiver::Receiver;
 pub(crate) use wait::{let_pass, until, within};
 pub(crate) use world::{CONNECTED_ACCOUNT, World};
 

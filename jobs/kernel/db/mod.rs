@@ -30,7 +30,11 @@ use sqlx::{PgPool, SqlitePool, postgres::Postgres};
 pub use wake::{Wakes, Woken};
 use writer::{SqliteTx, WriteQueue};
 
-use super::queue::Queue;
+use super::{
+    context::Env,
+    outbox::{self, NewJob},
+    queue::Queue,
+};
 
 /// The result of a database call.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -55,6 +59,8 @@ pub struct Tx {
     wakes: Arc<Wakes>,
     /// Queues that got work in this transaction; their workers are told when it commits.
     queues: BTreeSet<Queue>,
+    /// Jobs to enqueue once everything else is written.
+    last: Option<(Env, Vec<NewJob>)>,
     /// A statement failed: PostgreSQL would turn the commit into a rollback and call that success.
     failed: Option<Error>,
 }
@@ -102,6 +108,7 @@ impl Db {
             engine,
             wakes: Arc::clone(&self.wakes),
             queues: BTreeSet::new(),
+            last: None,
             failed: None,
         })
     }
@@ -213,14 +220,26 @@ impl Tx {
         self.queues.insert(queue);
     }
 
+    /// Enqueues a job in [`Tx::commit`], after everything else. Who folds into a waiting job locks it until the commit:
+    /// so the lock is short, and nobody who holds it waits for another.
+    pub(in crate::kernel) fn enqueue_last(&mut self, env: &Env, job: NewJob) {
+        let (_, jobs) = self.last.get_or_insert_with(|| (env.clone(), Vec::new()));
+        if !jobs.iter().any(|known| known.has_key_of(&job)) {
+            jobs.push(job);
+        }
+    }
+
     /// Makes the transaction durable and wakes the queues it gave work to.
     ///
     /// # Errors
     /// The error of a statement that failed before: such a transaction cannot commit. Otherwise, after an error the outcome is unknown when the connection broke during the commit; it is "not committed"
     /// in every other case. Callers repeat what they did, keyed so that a repetition changes nothing.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
         if let Some(error) = self.failed {
             return Err(error);
+        }
+        if let Some((env, jobs)) = self.last.take() {
+            outbox::enqueue_many(&mut self, &env, jobs).await?;
         }
         match self.engine {
             TxEngine::Sqlite(tx) => {

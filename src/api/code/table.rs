@@ -6,7 +6,7 @@ use super::Code;
 pub(super) type Entry = (Code, &'static str, u16, &'static str, &'static str);
 
 /// The list; the order is that of the enum.
-pub(super) const TABLE: [Entry; 36] = [
+pub(super) const TABLE: [Entry; 37] = [
     (
         Code::InvalidRequest,
         "invalid_request",
@@ -216,6 +216,13 @@ pub(super) const TABLE: [Entry; 36] = [
         422,
         "Webhooks may not be sent there",
         "Private and local addresses are refused unless `[webhooks_out] allow_subnets` names them.",
+    ),
+    (
+        Code::WebhooksDisabled,
+        "webhooks_disabled",
+        409,
+        "Webhooks are not set up",
+        "Secrets of endpoints are made from a key of the configuration: set `[webhooks_out] keys_file`.",
     ),
     (
         Code::PayloadTooLarge,

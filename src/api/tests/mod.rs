@@ -16,3 +16,4 @@ mod organizations;
 mod rates;
 mod server;
 mod support;
+mod webhooks;

@@ -17,6 +17,8 @@ mod stripe_events;
 mod subscriptions;
 mod sync;
 mod tiers;
+mod webhook_deliveries;
+mod webhook_endpoints;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -39,5 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(purchases::routes())
         .merge(sync::routes())
         .merge(stripe_events::routes())
+        .merge(webhook_endpoints::routes())
+        .merge(webhook_deliveries::routes())
         .merge(keys::routes())
 }

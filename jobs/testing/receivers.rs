@@ -1,0 +1,137 @@
+//! Receivers that answer what they are told to, and remember what they were sent.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::kernel::{
+    Timestamp,
+    ports::{Answer, Later, Message, Receivers, SendError, SigningSecret},
+};
+
+/// What an attempt was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Where to.
+    pub url: String,
+    /// The event's id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// JSON.
+    pub body: String,
+    /// The ids of the secrets it was signed with.
+    pub secrets: Vec<String>,
+}
+
+#[derive(Debug)]
+struct State {
+    key_id: Option<String>,
+    answers: VecDeque<Answer>,
+    always: Answer,
+    sent: Vec<Sent>,
+}
+
+/// The fake. All methods take `&self`, so that a test keeps a handle beside the one in its `Env`.
+#[derive(Debug)]
+pub struct FakeReceivers(Mutex<State>);
+
+impl Default for FakeReceivers {
+    /// Everything is answered with 200.
+    fn default() -> Self {
+        Self(Mutex::new(State {
+            key_id: Some("key1".to_owned()),
+            answers: VecDeque::new(),
+            always: status(200),
+            sent: Vec::new(),
+        }))
+    }
+}
+
+/// An answer with this status, at once.
+pub fn status(status: u16) -> Answer {
+    Answer {
+        status: Ok(status),
+        retry_after: None,
+        took: Duration::from_millis(7),
+    }
+}
+
+/// No answer.
+pub fn silence() -> Answer {
+    Answer {
+        status: Err(SendError::Timeout),
+        retry_after: None,
+        took: Duration::from_secs(20),
+    }
+}
+
+impl FakeReceivers {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next attempt that has no other answer yet gets this one.
+    pub fn answer_next(&self, answer: Answer) {
+        self.state().answers.push_back(answer);
+    }
+
+    /// Every attempt after those gets this one.
+    pub fn answer_always(&self, answer: Answer) {
+        self.state().always = answer;
+    }
+
+    /// Replaces the key of the configuration.
+    pub fn set_key(&self, id: Option<&str>) {
+        self.state().key_id = id.map(str::to_owned);
+    }
+
+    /// What was sent since the last look, in order.
+    pub fn take_sent(&self) -> Vec<Sent> {
+        std::mem::take(&mut self.state().sent)
+    }
+}
+
+impl Receivers for FakeReceivers {
+    fn check<'a>(&'a self, url: &'a str) -> Later<'a, Result<String, String>> {
+        let refused = url.contains("refused");
+        Box::pin(async move {
+            if refused {
+                Err("it is refused".to_owned())
+            } else {
+                Ok(url.to_owned())
+            }
+        })
+    }
+
+    fn key_id(&self) -> Option<String> {
+        self.state().key_id.clone()
+    }
+
+    fn reveal(&self, secret: &SigningSecret) -> Option<String> {
+        let known = self.state().key_id.as_ref() == Some(&secret.key_id);
+        known.then(|| format!("whsec_{}", secret.salt))
+    }
+
+    fn send<'a>(&'a self, message: &'a Message<'a>) -> Later<'a, Answer> {
+        let mut state = self.state();
+        state.sent.push(Sent {
+            url: message.url.to_owned(),
+            id: message.id.to_owned(),
+            at: message.at,
+            body: message.body.to_owned(),
+            secrets: message
+                .secrets
+                .iter()
+                .map(|secret| secret.id.clone())
+                .collect(),
+        });
+        let answer = state
+            .answers
+            .pop_front()
+            .unwrap_or_else(|| state.always.clone());
+        Box::pin(async move { answer })
+    }
+}
