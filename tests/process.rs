@@ -222,5 +222,47 @@ fn init_writes_the_file_that_config_names() {
     let home = Home::new();
     let output = home.run(&["init", "--config", "own.toml"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(home.folder.path().join("own.toml").is_file());
+    let written = std::fs::read_to_string(home.folder.path().join("own.toml")).unwrap();
+    let key = written
+        .split("keys = [\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    assert_eq!(key.len(), 64, "a key for the secrets of webhook endpoints");
+    let output = home.run(&["config", "check", "--config", "own.toml"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_webhook_is_verified_by_its_headers_and_its_secret() {
+    let home = Home::new();
+    std::fs::write(home.folder.path().join("body"), r#"{"test": 2432232314}"#).unwrap();
+    let verify = |secret: &str, more: &[&str]| {
+        let usual = [
+            "webhooks",
+            "verify",
+            "--secret",
+            secret,
+            "--body",
+            "body",
+            "--id",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "--timestamp",
+            "1614265330",
+            "--signature",
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        ];
+        let output = home.run(&[&usual[..], more].concat());
+        (output.status.code(), text(&output.stderr))
+    };
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    assert_eq!(verify(secret, &["--any-time"]), (Some(0), String::new()));
+    let (code, told) = verify(secret, &[]);
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.contains("made"), "{told}");
+    let (code, told) = verify("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", &["--any-time"]);
+    assert_eq!(code, Some(4), "{told}");
+    assert_eq!(verify("whsec_short", &[]).0, Some(2));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,13 +14,12 @@ use super::{
     model::{Disabled, State, Verdict, has_failed_too_long, payload},
     store::{
         deliveries::{self, Attempted, Due},
-        endpoints::{self as rows, Endpoint},
+        endpoints as rows,
         secrets,
     },
 };
 use crate::kernel::{
     Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique,
-    db::Result,
     events::DeliverDue,
     ports::{Message, SigningSecret},
     queue::Queue,
@@ -51,83 +51,78 @@ impl Job for DeliverDue {
     }
 
     async fn run(&self, cx: &Context) -> JobResult {
-        let (env, organization) = (&cx.env, cx.organization());
-        let now = env.now();
-        let found = rows::get(&env.db, organization, &self.endpoint_id).await?;
-        let Some(endpoint) = found.filter(|endpoint| endpoint.disabled_at.is_none()) else {
-            return Ok(Report::none());
+        let mut run = Run {
+            cx,
+            id: &self.endpoint_id,
+            failing_since: None,
+            rests_until: None,
+            disabled: false,
+            delivered: 0,
+            failed: 0,
         };
-        if let Some(until) = endpoint.rests_until.filter(|until| *until > now) {
-            return Err(JobError::Snooze(until.since(now)));
-        }
-        let secrets = secrets::live(&env.db, organization, &self.endpoint_id, now).await?;
-        if !secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
-            return Err(JobError::Retry(anyhow::anyhow!(
-                "no key in webhooks_out.keys fits the secrets of {}: put the key back, or rotate its secret",
-                self.endpoint_id
-            )));
-        }
-        let mut run = Run { cx, endpoint, secrets, report: Figures::default(), ended: false };
         run.send_due().await?;
-        if run.ended {
-            return Ok(run.report.report());
-        }
+        let report = Report::none().with("delivered", run.delivered).with("failed", run.failed);
         match run.next().await? {
             Some(pause) => Err(JobError::Snooze(pause)),
-            None => Ok(run.report.report()),
+            None => Ok(report),
         }
     }
 }
 
-/// Attempts of a run by what they came to.
-#[derive(Debug, Default)]
-struct Figures {
-    delivered: u64,
-    failed: u64,
-}
-
-impl Figures {
-    fn report(&self) -> Report {
-        Report::none().with("delivered", self.delivered).with("failed", self.failed)
-    }
+/// Where to, and signed with what.
+#[derive(Debug)]
+struct Aim {
+    url: String,
+    secrets: Vec<SigningSecret>,
 }
 
 struct Run<'a> {
     cx: &'a Context,
-    endpoint: Endpoint,
-    secrets: Vec<SigningSecret>,
-    report: Figures,
-    /// Nothing more is to be sent to the endpoint.
-    ended: bool,
+    /// The endpoint's.
+    id: &'a str,
+    /// Since when nothing but failures came.
+    failing_since: Option<Timestamp>,
+    /// Until when it asked to be left alone.
+    rests_until: Option<Timestamp>,
+    /// Whether nothing is sent to it, or it is no more.
+    disabled: bool,
+    delivered: u64,
+    failed: u64,
 }
 
 impl Run<'_> {
     /// Sends until nothing is due, the time is over, or the endpoint wants no more; and hears all answers.
-    async fn send_due(&mut self) -> Result<()> {
-        let (env, endpoint, secrets) = (&self.cx.env, self.endpoint.clone(), self.secrets.clone());
+    async fn send_due(&mut self) -> Result<(), JobError> {
+        let env = &self.cx.env;
         let began = Instant::now();
+        let mut aim = self.aim().await?;
         let mut due: VecDeque<Due> = VecDeque::new();
         let mut flying = FuturesUnordered::new();
         let mut in_air: BTreeSet<String> = BTreeSet::new();
         loop {
-            let goes_on = !self.ended && !self.cx.cancel.is_cancelled() && began.elapsed() < RUN_MAX;
-            if goes_on && due.is_empty() && flying.len() < AT_ONCE {
+            let stops = self.cx.cancel.is_cancelled() || began.elapsed() > RUN_MAX || self.rests();
+            if stops || self.disabled {
+                aim = None;
+            }
+            if aim.is_some() && due.is_empty() && flying.len() < AT_ONCE {
+                // What people change in the meantime counts from here on.
+                aim = self.aim().await?;
                 let limit = i64::try_from(READ_MAX + in_air.len()).unwrap_or(i64::MAX);
-                let read = deliveries::due(&env.db, &endpoint.id, env.now(), limit).await?;
+                let read = deliveries::due(&env.db, self.id, env.now(), limit).await?;
                 due.extend(read.into_iter().filter(|one| !in_air.contains(&one.id)));
             }
-            while goes_on && flying.len() < AT_ONCE {
+            while let Some(aim) = aim.as_ref().filter(|_| flying.len() < AT_ONCE) {
                 let Some(one) = due.pop_front() else { break };
                 in_air.insert(one.id.clone());
-                flying.push(attempt(env, &endpoint.url, &secrets, one));
+                flying.push(attempt(env, Arc::clone(aim), one));
             }
-            let heard = match timeout(LOOK, flying.next()).await {
+            let first = match timeout(LOOK, flying.next()).await {
                 Ok(Some(first)) => first,
                 Ok(None) => return Ok(()),
                 Err(_) => continue,
             };
+            let mut heard = vec![first];
             // While one group is written, the answers to the next come in.
-            let mut heard = vec![heard];
             while let Some(Some(more)) = flying.next().now_or_never() {
                 heard.push(more);
             }
@@ -138,8 +133,36 @@ impl Run<'_> {
         }
     }
 
+    /// Looks at the endpoint; `None` when nothing is to be sent to it now.
+    async fn aim(&mut self) -> Result<Option<Arc<Aim>>, JobError> {
+        let (env, organization) = (&self.cx.env, self.cx.organization());
+        let found = rows::get(&env.db, organization, self.id).await?;
+        let Some(endpoint) = found.filter(|endpoint| endpoint.disabled_at.is_none()) else {
+            self.disabled = true;
+            return Ok(None);
+        };
+        self.failing_since = endpoint.failing_since;
+        self.rests_until = endpoint.rests_until;
+        if self.rests() {
+            return Ok(None);
+        }
+        let secrets = secrets::live(&env.db, organization, self.id, env.now()).await?;
+        if !secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
+            return Err(JobError::Retry(anyhow::anyhow!(
+                "no key in webhooks_out.keys fits the secrets of {}: put the key back, or rotate its secret",
+                self.id
+            )));
+        }
+        Ok(Some(Arc::new(Aim { url: endpoint.url, secrets })))
+    }
+
+    /// Whether it is to be left alone.
+    fn rests(&self) -> bool {
+        self.rests_until.is_some_and(|until| until > self.cx.env.now())
+    }
+
     /// Writes down what came of some attempts, and what that means for the endpoint.
-    async fn record(&mut self, heard: &[Attempted]) -> Result<()> {
+    async fn record(&mut self, heard: &[Attempted]) -> Result<(), JobError> {
         let (env, organization) = (&self.cx.env, self.cx.organization());
         let now = env.now();
         let (failing_since, rests_until) = self.health(heard, now);
@@ -150,19 +173,19 @@ impl Run<'_> {
         };
         let mut tx = env.db.begin().await?;
         deliveries::record(&mut tx, heard, now).await?;
-        if (failing_since, rests_until) != (self.endpoint.failing_since, self.endpoint.rests_until) {
-            rows::set_health(&mut tx, &self.endpoint.id, failing_since, rests_until).await?;
+        if (failing_since, rests_until) != (self.failing_since, self.rests_until) {
+            rows::set_health(&mut tx, self.id, failing_since, rests_until).await?;
         }
         let mut news = false;
         if let Some(why) = disabled {
-            news = endpoints::disable(&mut tx, env, organization, &self.endpoint.id, why).await?;
+            news = endpoints::disable(&mut tx, env, organization, self.id, why).await?;
         }
         tx.commit().await?;
-        self.endpoint.failing_since = failing_since;
-        self.endpoint.rests_until = rests_until;
-        self.ended |= disabled.is_some() || rests_until.is_some_and(|until| until > now);
+        self.failing_since = failing_since;
+        self.rests_until = rests_until;
+        self.disabled |= disabled.is_some();
         if let Some(why) = disabled.filter(|_| news) {
-            tracing::warn!(endpoint = self.endpoint.id, why = why.as_str(), "a webhook endpoint was disabled");
+            tracing::warn!(endpoint = self.id, why = why.as_str(), "a webhook endpoint was disabled");
             metrics::counter!("memberd_webhook_endpoints_disabled_total", "reason" => why.as_str()).increment(1);
         }
         self.count(heard);
@@ -172,13 +195,13 @@ impl Run<'_> {
     /// Since when the endpoint fails, and until when it rests, after these attempts.
     fn health(&self, heard: &[Attempted], now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
         let delivered = heard.iter().any(|one| one.verdict.state == State::Delivered);
-        let failing_since = match self.endpoint.failing_since {
+        let failing_since = match self.failing_since {
             _ if delivered => None,
             None if heard.iter().any(|one| one.verdict.tried) => Some(now),
             since => since,
         };
         let rests = heard.iter().filter_map(|one| one.verdict.rests_until).max();
-        (failing_since, rests.max(self.endpoint.rests_until.filter(|until| *until > now)))
+        (failing_since, rests.max(self.rests_until.filter(|until| *until > now)))
     }
 
     fn count(&mut self, heard: &[Attempted]) {
@@ -189,8 +212,8 @@ impl Run<'_> {
                 State::Failed => "failed",
             };
             match one.verdict.state {
-                State::Delivered => self.report.delivered += 1,
-                _ => self.report.failed += 1,
+                State::Delivered => self.delivered += 1,
+                _ => self.failed += 1,
             }
             metrics::counter!("memberd_webhook_deliveries_total", "outcome" => outcome).increment(1);
             metrics::histogram!("memberd_webhook_delivery_duration_seconds").record(one.verdict.took.as_secs_f64());
@@ -198,27 +221,36 @@ impl Run<'_> {
     }
 
     /// How long until there is something to do.
-    async fn next(&self) -> Result<Option<Duration>> {
+    async fn next(&self) -> Result<Option<Duration>, JobError> {
+        if self.disabled {
+            return Ok(None);
+        }
         let env = &self.cx.env;
-        let next = deliveries::next_due(&env.db, &self.endpoint.id).await?;
-        let next = next.max(next.and(self.endpoint.rests_until));
+        let next = deliveries::next_due(&env.db, self.id).await?;
+        let next = next.max(next.and(self.rests_until));
         Ok(next.map(|at| at.since(env.now())))
     }
 }
 
 /// Sends one delivery once.
-async fn attempt(env: &Env, url: &str, secrets: &[SigningSecret], due: Due) -> Attempted {
-    let (id, attempts) = (due.id, due.attempts);
-    let Some(event) = due.event else {
-        let verdict = Verdict::hopeless("event_deleted", env.now());
-        return Attempted { id, attempts, verdict };
+async fn attempt(env: &Env, aim: Arc<Aim>, due: Due) -> Attempted {
+    let body = match &due.event {
+        None => Err("event_deleted"),
+        Some(event) => payload(event).ok_or("too_large"),
     };
-    let Some(body) = payload(&event) else {
-        let verdict = Verdict::hopeless("too_large", env.now());
-        return Attempted { id, attempts, verdict };
+    let verdict = match body {
+        Err(why) => Verdict::hopeless(why, env.now()),
+        Ok(body) => {
+            let message = Message {
+                url: &aim.url,
+                id: &due.event_id,
+                at: env.now(),
+                body: &body,
+                secrets: &aim.secrets,
+            };
+            let answer = env.receivers.send(&message).await;
+            Verdict::of(due.attempts, &answer, env.now(), env.chance.fraction())
+        }
     };
-    let message = Message { url, id: &due.event_id, at: env.now(), body: &body, secrets };
-    let answer = env.receivers.send(&message).await;
-    let verdict = Verdict::of(attempts, &answer, env.now(), env.chance.fraction());
-    Attempted { id, attempts, verdict }
+    Attempted { id: due.id, attempts: due.attempts, verdict }
 }

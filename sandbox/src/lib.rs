@@ -247,6 +247,7 @@ fn build(options: Options, hooks: Hooks, site: &str) -> anyhow::Result<State> {
         faults: Faults::new(options.seed),
         log: Log::default(),
         hooks,
+        received: inspector::Received::default(),
         request_ids: Ids::new(options.seed, "requests"),
         timers_fired: 0,
         seed: options.seed,

@@ -16,6 +16,7 @@ use crate::{
     clock::Clock,
     faults::Faults,
     ids::Ids,
+    inspector::Received,
     log::Log,
     stripe::subscriptions::cycle,
     webhooks::Hooks,
@@ -41,6 +42,8 @@ pub(crate) struct State {
     pub(crate) log: Log,
     /// Deliveries.
     pub(crate) hooks: Hooks,
+    /// What was posted to the sandbox.
+    pub(crate) received: Received,
     /// Ids of requests: apart from those of objects, so that reading changes no object's id.
     pub(crate) request_ids: Ids,
     /// How many timers fired, also those that no longer fitted.

@@ -114,6 +114,8 @@ both! {
         db.receivers.answer_next(Answer { retry_after: Some(rest), ..status(429) });
         tell(&db, &granted(None)).await;
         db.drain(&registry()).await;
+        // The job waits as long.
+        assert_eq!(db.count("jobs").await, 1);
         tell(&db, &granted(None)).await;
         db.drain(&registry()).await;
         assert_eq!(db.receivers.take_sent().len(), 1);
@@ -178,6 +180,36 @@ both! {
         assert_eq!(delivery(&db).await.state, "delivered");
         db.enqueue(NewJob::of("default", &WakeEndpoints {}).unwrap()).await;
         assert_eq!(db.drain(&registry()).await.completed, 1, "nothing is due, so nobody is woken");
+    }
+
+    async fn who_is_the_only_one_to_hear_of_rest_comes_back_after_it(db: TestDb) {
+        endpoint(&db).await;
+        let rest = Duration::from_mins(10);
+        db.receivers.answer_next(Answer { retry_after: Some(rest), ..status(503) });
+        tell(&db, &granted(None)).await;
+        db.drain(&registry()).await;
+        db.advance(rest);
+        db.drain(&registry()).await;
+        assert_eq!(delivery(&db).await.state, "delivered");
+    }
+
+    async fn what_people_change_counts_from_the_next_look_on(db: TestDb) {
+        let endpoint = endpoint(&db).await;
+        let mut tx = db.env.db.begin().await.unwrap();
+        crate::kernel::events::emit_many(&mut tx, &db, &vec![granted(None); 3_000]).await.unwrap();
+        tx.commit().await.unwrap();
+        let disable = async {
+            while db.count("webhook_deliveries WHERE state = 'delivered'").await == 0 {
+                tokio::task::yield_now().await;
+            }
+            let mut tx = db.env.db.begin().await.unwrap();
+            webhooks_out::set_enabled(&mut tx, &db, "default", &endpoint.id, false).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let registry = registry();
+        tokio::join!(disable, db.drain(&registry));
+        let sent = db.receivers.take_sent().len();
+        assert!(sent < 3_000, "nothing is sent once it is disabled");
     }
 
     async fn a_run_that_is_told_to_stop_begins_no_attempt(db: TestDb) {

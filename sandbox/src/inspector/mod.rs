@@ -2,8 +2,11 @@
 
 mod actions;
 mod checkout;
+mod hooks;
 mod input;
 mod views;
+
+pub(crate) use hooks::Received;
 
 use std::{fmt::Write, sync::Arc};
 
@@ -76,6 +79,10 @@ const GUIDE: &[(&str, &str)] = &[
         "rate limits; POST changes (read_per_second, write_per_second, account)",
     ),
     (
+        "GET /hooks/{name}",
+        "webhooks that were posted there, oldest first, with their headers",
+    ),
+    (
         "GET /clock",
         "the virtual time; POST advances (advance_seconds)",
     ),
@@ -118,6 +125,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             "/stripe/limits",
             get(views::limits).post(actions::set_limits),
         )
+        .route("/hooks/{name}", get(hooks::show).post(hooks::receive))
         .route("/clock", get(views::clock).post(actions::advance))
         .route(
             "/faults",

@@ -213,3 +213,33 @@ async fn endpoints_take_what_they_asked_for_until_they_are_removed() {
     );
     sandbox.stop().await;
 }
+
+#[tokio::test]
+async fn webhooks_posted_to_a_name_are_shown_with_their_headers() {
+    let sandbox = start().await;
+    let post = |name: &str, id: &str| {
+        let url = format!("{}/hooks/{name}", sandbox.base);
+        let request = sandbox.client.post(url).header("webhook-id", id);
+        request
+            .header("webhook-signature", "v1,abc")
+            .body(format!("{{\"n\": \"{id}\"}}"))
+    };
+    for id in ["evt_1", "evt_2"] {
+        assert_eq!(post("mine", id).send().await.unwrap().status(), 204);
+    }
+    post("other", "evt_3").send().await.unwrap();
+    let shown = sandbox.get("/hooks/mine").await.ok();
+    let [first, second] = shown["data"].as_array().unwrap().as_slice() else {
+        panic!("{shown}");
+    };
+    assert_eq!(
+        (&first["webhook_id"], &second["webhook_id"]),
+        (&json!("evt_1"), &json!("evt_2"))
+    );
+    assert_eq!(
+        (&first["webhook_signature"], &first["body"]),
+        (&json!("v1,abc"), &json!("{\"n\": \"evt_1\"}"))
+    );
+    assert_eq!(sandbox.get("/hooks/nobody").await.ok()["data"], json!([]));
+    sandbox.stop().await;
+}

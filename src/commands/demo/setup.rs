@@ -86,7 +86,7 @@ impl Stage {
         let tenants = tenants(chance)?;
         let folder =
             Folder::prepare(args.data.as_deref(), chance).map_err(|error| usage(&error))?;
-        let built = Self::build(args, set, &folder, [api, sandbox], tenants).await;
+        let built = Self::build(args, set, &folder, [api, sandbox], tenants, &random(chance)).await;
         if built.is_err() {
             folder.remove()?;
         }
@@ -99,6 +99,7 @@ impl Stage {
         folder: &Folder,
         [api, sandbox]: [SocketAddr; 2],
         tenants: [Tenant; 2],
+        key: &str,
     ) -> Result<Self, Failure> {
         let url = match &args.database {
             None => sqlite_url(&folder.file("memberd.db")),
@@ -114,7 +115,7 @@ impl Stage {
             }
         };
         let config = folder.file(CONFIG);
-        write_private(&config, &configuration(api, sandbox, &url, &tenants))?;
+        write_private(&config, &configuration(api, sandbox, &url, &tenants, key))?;
         let sources = Sources {
             file: Some(config.clone()),
             flags: set.to_vec(),
@@ -185,20 +186,32 @@ fn tenant(
     account: &AccountOptions,
     chance: &Chance,
 ) -> anyhow::Result<Tenant> {
-    let mut secret = [0; SECRET_BYTES];
-    chance.fill(&mut secret);
     let key = account.secret_keys.first();
     Ok(Tenant {
         organization,
         account: account.id.clone(),
         stripe_key: key.context("an account of the sandbox has no key")?.clone(),
-        webhook_secret: format!("whsec_{}", hex::encode(secret)),
+        webhook_secret: format!("whsec_{}", random(chance)),
         webhook_path,
     })
 }
 
-/// The daemon's configuration: only what differs from the default.
-fn configuration(api: SocketAddr, sandbox: SocketAddr, url: &str, tenants: &[Tenant; 2]) -> String {
+/// A new secret.
+fn random(chance: &Chance) -> String {
+    let mut secret = [0; SECRET_BYTES];
+    chance.fill(&mut secret);
+    hex::encode(secret)
+}
+
+/// The daemon's configuration: only what differs from the default. The secrets of webhook endpoints are made from `key`,
+/// and events may be sent to this machine.
+fn configuration(
+    api: SocketAddr,
+    sandbox: SocketAddr,
+    url: &str,
+    tenants: &[Tenant; 2],
+    key: &str,
+) -> String {
     let [first, second] = tenants;
     let stripe = |tenant: &Tenant| {
         format!(
@@ -215,6 +228,7 @@ fn configuration(api: SocketAddr, sandbox: SocketAddr, url: &str, tenants: &[Ten
          [database]\nurl = {}\n\n\
          [node]\nid = \"demo\"\n\n\
          [log]\nformat = \"human\"\n\n\
+         [webhooks_out]\nkeys = [{}]\nallow_subnets = [\"127.0.0.0/8\", \"::1\"]\nhttps_only = false\n\n\
          [stripe]\n{}\n\n\
          [organizations.{DEFAULT}]\nname = {}\n\n\
          [organizations.{OTHER}]\nname = \"Other organization\"\n\n\
@@ -222,6 +236,7 @@ fn configuration(api: SocketAddr, sandbox: SocketAddr, url: &str, tenants: &[Ten
         quoted(&api.to_string()),
         quoted(&format!("http://{}", reachable(api))),
         quoted(url),
+        quoted(key),
         stripe(first),
         quoted(DEMO_NAME),
         stripe(second),
@@ -248,13 +263,15 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
     #[test]
     fn the_configuration_reads_back() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join(CONFIG);
         let tenants = tenants(&Chance::seeded(1)).unwrap();
         let [api, sandbox] = [([127, 0, 0, 1], 7171), ([127, 0, 0, 1], 7274)].map(SocketAddr::from);
-        let text = configuration(api, sandbox, "sqlite:/tmp/a \"b\".db", &tenants);
+        let text = configuration(api, sandbox, "sqlite:/tmp/a \"b\".db", &tenants, KEY);
         write_private(&file, &text).unwrap();
         let sources = Sources {
             file: Some(file),
@@ -277,6 +294,7 @@ mod tests {
                 tenant.webhook_secret
             );
         }
+        assert_eq!(config.webhooks_out.keys[0].expose_secret(), KEY);
         assert_eq!(config.organizations[DEFAULT].name, DEMO_NAME);
         assert_ne!(tenants[0].webhook_secret, tenants[1].webhook_secret);
     }
