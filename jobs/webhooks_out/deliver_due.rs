@@ -95,23 +95,21 @@ impl Run<'_> {
     async fn send_due(&mut self) -> Result<(), JobError> {
         let env = &self.cx.env;
         let began = Instant::now();
-        let mut aim = self.aim().await?;
+        let mut aim = None;
         let mut due: VecDeque<Due> = VecDeque::new();
         let mut flying = FuturesUnordered::new();
         let mut in_air: BTreeSet<String> = BTreeSet::new();
         loop {
-            let stops = self.cx.cancel.is_cancelled() || began.elapsed() > RUN_MAX || self.rests();
-            if stops || self.disabled {
-                aim = None;
-            }
-            if aim.is_some() && due.is_empty() && flying.len() < AT_ONCE {
-                // What people change in the meantime counts from here on.
+            let stops = self.cx.cancel.is_cancelled() || began.elapsed() > RUN_MAX;
+            let goes_on = !stops && !self.disabled && !self.rests();
+            if goes_on && due.is_empty() && flying.len() < AT_ONCE {
+                // What people have changed meanwhile counts from here on.
                 aim = self.aim().await?;
                 let limit = i64::try_from(READ_MAX + in_air.len()).unwrap_or(i64::MAX);
                 let read = deliveries::due(&env.db, self.id, env.now(), limit).await?;
                 due.extend(read.into_iter().filter(|one| !in_air.contains(&one.id)));
             }
-            while let Some(aim) = aim.as_ref().filter(|_| flying.len() < AT_ONCE) {
+            while let Some(aim) = aim.as_ref().filter(|_| goes_on && flying.len() < AT_ONCE) {
                 let Some(one) = due.pop_front() else { break };
                 in_air.insert(one.id.clone());
                 flying.push(attempt(env, Arc::clone(aim), one));
