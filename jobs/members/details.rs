@@ -94,22 +94,33 @@ impl Details {
     /// # Errors
     /// The first field that does not fit.
     pub fn check(&self) -> Result<(), Invalid> {
-        let texts = [("name", &self.name, NAME_CHARS_MAX), ("phone", &self.phone, PHONE_CHARS_MAX)];
-        for (field, text, max) in texts {
-            check(field, text.as_deref().is_none_or(|text| fits(text, max)), || {
+        self.check_after(&Self::default())
+    }
+
+    /// The first field that does not fit, of those that differ from `before`: Stripe, which has given her the others, has
+    /// bounds of its own, and she can be changed all the same.
+    pub fn check_after(&self, before: &Self) -> Result<(), Invalid> {
+        let texts = [
+            ("name", &self.name, &before.name, NAME_CHARS_MAX),
+            ("phone", &self.phone, &before.phone, PHONE_CHARS_MAX),
+        ];
+        for (field, text, old, max) in texts {
+            check(field, text == old || text.as_deref().is_none_or(|text| fits(text, max)), || {
                 format!("a text of 1 to {max} characters is expected")
             })?;
         }
-        check("email", self.email.is_none() || self.normalized_email().is_some(), || {
-            "this is no address".to_owned()
-        })?;
+        let has_address = self.email.is_none() || self.normalized_email().is_some();
+        check("email", self.email == before.email || has_address, || "this is no address".to_owned())?;
         check_meta(&self.meta)?;
         check("tags", self.tags.len() <= TAGS_MAX, || format!("at most {TAGS_MAX} tags are allowed"))?;
         check("tags", self.tags.iter().all(|tag| fits(tag, TAG_CHARS_MAX)), || {
             format!("each is a text of 1 to {TAG_CHARS_MAX} characters")
         })?;
-        check("foreign_keys", self.keys.len() <= KEYS_MAX, || format!("at most {KEYS_MAX} are allowed"))?;
-        check("foreign_keys", self.keys.iter().all(Key::fits), || {
+        let mut added = self.keys.difference(&before.keys).peekable();
+        check("foreign_keys", added.peek().is_none() || self.keys.len() <= KEYS_MAX, || {
+            format!("at most {KEYS_MAX} are allowed")
+        })?;
+        check("foreign_keys", added.all(Key::fits), || {
             format!(
                 "each has a key of 1 to {PROVIDER_CHARS_MAX} lower case letters, digits, `_` or `-`, and a value of 1 \
                  to {EXTERNAL_ID_CHARS_MAX} characters; that of `stripe` is a customer's id"

@@ -57,7 +57,8 @@ pub struct NewMember {
 pub fn normalize_email(address: &str) -> Option<String> {
     let address = address.trim();
     let (local, domain) = address.rsplit_once('@')?;
-    let plain = |part: &str| !part.is_empty() && !part.contains(char::is_whitespace);
+    let strange = |letter: char| letter.is_whitespace() || letter.is_control();
+    let plain = |part: &str| !part.is_empty() && !part.contains(strange);
     let whole = plain(local) && plain(domain) && !local.contains('@');
     (whole && address.len() <= EMAIL_BYTES_MAX).then(|| address.to_lowercase())
 }

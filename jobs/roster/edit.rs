@@ -41,7 +41,7 @@ pub async fn edit(
     if after == before {
         return Ok(Ok(false));
     }
-    if let Err(invalid) = after.check() {
+    if let Err(invalid) = after.check_after(&before) {
         return Ok(Err(invalid.into()));
     }
     if let Err(taken) = free(tx, organization, &before, &after).await? {

@@ -44,11 +44,13 @@ pub async fn import(
 ) -> Result<Vec<Fate>> {
     let all: Vec<Details> =
         records.iter().map(|record| record.edit.apply(&Details::default())).collect();
-    let mut known = Known::read(tx, organization, &all).await?;
+    let checks: Vec<_> = all.iter().map(Details::check).collect();
+    let sound = all.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(details, _)| details);
+    let mut known = Known::read(tx, organization, &sound.collect::<Vec<_>>()).await?;
     let mut fates = Vec::with_capacity(records.len());
     let (mut new, mut there) = (Vec::new(), BTreeMap::new());
-    for (at, details) in all.iter().enumerate() {
-        let found = details.check().map_err(Refused::from).and_then(|()| known.find(details));
+    for (at, (details, check)) in all.iter().zip(checks).enumerate() {
+        let found = check.map_err(Refused::from).and_then(|()| known.find(details));
         fates.push(match found {
             Err(refused) => Fate::Refused(refused),
             Ok(Some(id)) => {
@@ -138,15 +140,21 @@ async fn bring_up(
 struct Known {
     by_key: BTreeMap<Key, String>,
     by_email: BTreeMap<String, String>,
+    /// Members with keys, by whose keys they are: one of them knows her by another than the record says.
+    providers: BTreeSet<(String, String)>,
 }
 
 impl Known {
-    async fn read(tx: &mut Tx, organization: &str, all: &[Details]) -> Result<Self> {
+    async fn read(tx: &mut Tx, organization: &str, all: &[&Details]) -> Result<Self> {
         let keys: BTreeSet<&Key> = all.iter().flat_map(|details| &details.keys).collect();
-        let emails: BTreeSet<String> = all.iter().filter_map(Details::normalized_email).collect();
+        let emails: BTreeSet<String> =
+            all.iter().filter_map(|details| details.normalized_email()).collect();
         let emails: Vec<String> = emails.into_iter().collect();
         let by_email = store::by_emails(tx, organization, &emails).await?;
+        let ids: Vec<&str> = by_email.values().map(|(id, _)| id.as_str()).collect();
+        let of_them = store::keys_in(tx, organization, &ids).await?;
         Ok(Self {
+            providers: of_them.into_iter().map(|key| (key.member_id, key.provider)).collect(),
             by_key: store::holders(tx, organization, keys).await?,
             by_email: by_email.into_iter().map(|(email, (id, _))| (email, id)).collect(),
         })
@@ -156,7 +164,16 @@ impl Known {
     fn find(&self, details: &Details) -> Outcome<Option<String>> {
         let mut holders = details.keys.iter().filter_map(|key| Some((key, self.by_key.get(key)?)));
         let by_email = details.normalized_email().and_then(|email| self.by_email.get(&email));
-        let Some((_, hers)) = holders.next() else { return Ok(by_email.cloned()) };
+        let Some((_, hers)) = holders.next() else {
+            // Addresses change hands; whoever has another key of the same system is somebody else.
+            let is_other = |id: &&String| {
+                details.keys.iter().any(|key| self.providers.contains(&((*id).clone(), key.provider.clone())))
+            };
+            return match by_email.filter(is_other) {
+                Some(other) => Err(Refused::EmailTaken(other.clone())),
+                None => Ok(by_email.cloned()),
+            };
+        };
         if let Some((key, other)) = holders.find(|(_, other)| *other != hers) {
             return Err(Refused::KeyTaken { key: key.clone(), member: other.clone() });
         }
@@ -168,8 +185,10 @@ impl Known {
 
     /// Whoever comes later in the file finds her.
     fn add(&mut self, id: &str, details: &Details) {
-        let keys = details.keys.iter().map(|key| (key.clone(), id.to_owned()));
-        self.by_key.extend(keys);
+        for key in &details.keys {
+            self.by_key.insert(key.clone(), id.to_owned());
+            self.providers.insert((id.to_owned(), key.provider.clone()));
+        }
         self.by_email.extend(details.normalized_email().map(|email| (email, id.to_owned())));
     }
 }

@@ -54,7 +54,7 @@ pub enum Refused {
     #[error("the address is that of member {0}: change that one, or give another address")]
     EmailTaken(String),
     /// Another member has the foreign key.
-    #[error("{}:{} is the key of member {member}: take it from that one, or give another", key.provider, key.external_id)]
+    #[error("the key of {} is that of member {member}: take it from that one, or give another", key.provider)]
     KeyTaken {
         /// The key.
         key: Key,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     kernel::{
         Env,
-        db::{Result, Tx},
+        db::{Error, Result, Tx},
         events::{Event, emit_many},
     },
     members::{self, Link, LinkSources, NewMember, Whereabouts},
@@ -124,6 +124,13 @@ async fn find_members(
     let keys: Vec<(&str, &str)> =
         found.iter().map(|(customer, (member, _))| (customer.as_str(), member.as_str())).collect();
     members::store::add_keys(tx, env, organization, "stripe", &keys).await?;
+    // Who got the key from people a moment ago is whose the customer is.
+    let new: Vec<&str> = ids.into_iter().filter(|id| !by_key.contains_key(*id)).collect();
+    for (customer, holder) in members::store::by_keys(tx, organization, "stripe", &new).await? {
+        if found.get(&customer).is_some_and(|(member, _)| *member != holder) {
+            return Err(Error::Conflict(format!("the key of {customer} was given to a member meanwhile")));
+        }
+    }
     Ok(found)
 }
 

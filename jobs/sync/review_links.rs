@@ -27,7 +27,9 @@ pub struct ReviewLinks {}
 impl Job for ReviewLinks {
     const KIND: &'static str = "sync.review_links";
     const ABOUT: &'static str = "Looks whether customers whose member was not plain have become plain by changes here.";
-    const UNIQUE: Unique = Unique::Live;
+    /// What changes while it runs, behind the place that it has reached, is for the next.
+    const UNIQUE: Unique = Unique::Waiting;
+    const EXCLUSIVE: bool = true;
 
     fn unique_key(&self) -> Option<String> {
         Some(String::new())

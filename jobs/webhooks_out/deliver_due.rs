@@ -19,7 +19,7 @@ use super::{
     },
 };
 use crate::kernel::{
-    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique,
+    Context, Env, Job, JobError, JobResult, Report, Timestamp, Unique, db,
     events::DeliverDue,
     ports::{Message, SigningSecret},
     queue::Queue,
@@ -31,11 +31,16 @@ const AT_ONCE: usize = 32;
 /// Deliveries read at once.
 const READ_MAX: usize = 256;
 
-/// How long a run goes on beginning attempts; then others that wait for a slot have their turn.
-const RUN_MAX: Duration = Duration::from_secs(30);
+/// How long a run goes on beginning attempts; then others that wait for a slot have their turn. With the longest attempt,
+/// less than what a stopping process waits for its jobs.
+const RUN_MAX: Duration = Duration::from_secs(5);
 
-/// While answers are awaited, how often it looks for what became due meanwhile.
+/// How often it looks what people have changed, and while answers are awaited, what became due.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Pauses before answers are written once more: what is not written is sent again.
+const WRITE_AGAIN: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
 impl Job for DeliverDue {
     const KIND: &'static str = "webhooks_out.deliver_due";
@@ -91,32 +96,38 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Sends until nothing is due, the time is over, or the endpoint wants no more; and hears all answers.
+    /// Sends until nothing is due, the time is over, something fails here, or the endpoint wants no more; and hears all
+    /// answers.
     async fn send_due(&mut self) -> Result<(), JobError> {
-        let env = &self.cx.env;
         let began = Instant::now();
+        let mut trouble = None;
+        let mut looked: Option<Instant> = None;
         let mut aim = None;
         let mut due: VecDeque<Due> = VecDeque::new();
         let mut flying = FuturesUnordered::new();
         let mut in_air: BTreeSet<String> = BTreeSet::new();
         loop {
             let stops = self.cx.cancel.is_cancelled() || began.elapsed() > RUN_MAX;
-            let goes_on = !stops && !self.disabled && !self.rests();
-            if goes_on && due.is_empty() && flying.len() < AT_ONCE {
-                // What people have changed meanwhile counts from here on.
-                aim = self.aim().await?;
-                let limit = i64::try_from(READ_MAX + in_air.len()).unwrap_or(i64::MAX);
-                let read = deliveries::due(&env.db, self.id, env.now(), limit).await?;
-                due.extend(read.into_iter().filter(|one| !in_air.contains(&one.id)));
+            let goes_on = !stops && trouble.is_none() && !self.disabled && !self.rests();
+            let is_old = looked.is_none_or(|at| at.elapsed() > LOOK);
+            if goes_on && (due.is_empty() || is_old) && flying.len() < AT_ONCE {
+                looked = Some(Instant::now());
+                match self.look(&in_air).await {
+                    Ok(seen) => (aim, due) = seen,
+                    Err(error) => {
+                        trouble = Some(error);
+                        continue;
+                    }
+                }
             }
             while let Some(aim) = aim.as_ref().filter(|_| goes_on && flying.len() < AT_ONCE) {
                 let Some(one) = due.pop_front() else { break };
                 in_air.insert(one.id.clone());
-                flying.push(attempt(env, Arc::clone(aim), one));
+                flying.push(attempt(&self.cx.env, Arc::clone(aim), one));
             }
             let first = match timeout(LOOK, flying.next()).await {
                 Ok(Some(first)) => first,
-                Ok(None) => return Ok(()),
+                Ok(None) => return trouble.map_or(Ok(()), Err),
                 Err(_) => continue,
             };
             let mut heard = vec![first];
@@ -127,14 +138,34 @@ impl Run<'_> {
             for one in &heard {
                 in_air.remove(&one.id);
             }
-            self.record(&heard).await?;
+            if let Err(error) = self.record_again(&heard).await {
+                trouble = trouble.or(Some(error));
+            }
         }
+    }
+
+    /// What people have changed counts from here on.
+    async fn look(
+        &mut self,
+        in_air: &BTreeSet<String>,
+    ) -> Result<(Option<Arc<Aim>>, VecDeque<Due>), JobError> {
+        let Some(aim) = self.aim().await? else { return Ok((None, VecDeque::new())) };
+        let env = &self.cx.env;
+        let limit = i64::try_from(READ_MAX + in_air.len()).unwrap_or(i64::MAX);
+        let read = deliveries::due(&env.db, self.id, env.now(), limit).await?;
+        Ok((Some(aim), read.into_iter().filter(|one| !in_air.contains(&one.id)).collect()))
     }
 
     /// Looks at the endpoint; `None` when nothing is to be sent to it now.
     async fn aim(&mut self) -> Result<Option<Arc<Aim>>, JobError> {
         let (env, organization) = (&self.cx.env, self.cx.organization());
         let found = rows::get(&env.db, organization, self.id).await?;
+        if found.is_none() {
+            // Also what an event brought while the endpoint was being deleted.
+            let mut tx = env.db.begin().await?;
+            deliveries::close(&mut tx, self.id).await?;
+            tx.commit().await?;
+        }
         let Some(endpoint) = found.filter(|endpoint| endpoint.disabled_at.is_none()) else {
             self.disabled = true;
             return Ok(None);
@@ -159,30 +190,54 @@ impl Run<'_> {
         self.rests_until.is_some_and(|until| until > self.cx.env.now())
     }
 
-    /// Writes down what came of some attempts, and what that means for the endpoint.
-    async fn record(&mut self, heard: &[Attempted]) -> Result<(), JobError> {
+    /// Writes down what came of some attempts; when the database does not take it, a few times more.
+    async fn record_again(&mut self, heard: &[Attempted]) -> Result<(), JobError> {
+        for pause in WRITE_AGAIN {
+            match self.record(heard).await {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(
+                    endpoint = self.id, answers = heard.len(), %error,
+                    "answers of a webhook endpoint could not be written: once more"
+                ),
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(self.record(heard).await?)
+    }
+
+    /// Writes down what came of some attempts, and what that means for the endpoint. It is locked first, as by everybody
+    /// who changes its deliveries, and judged by what it is now: people may have moved or mended it meanwhile.
+    async fn record(&mut self, heard: &[Attempted]) -> db::Result<()> {
         let (env, organization) = (&self.cx.env, self.cx.organization());
         let now = env.now();
-        let (failing_since, rests_until) = self.health(heard, now);
-        let disabled = if heard.iter().any(|one| one.verdict.gone) {
-            Some(Disabled::Gone)
-        } else {
-            failing_since.filter(|since| has_failed_too_long(*since, now)).map(|_| Disabled::Failing)
-        };
         let mut tx = env.db.begin().await?;
+        let endpoint = rows::lock(&mut tx, organization, self.id).await?;
         deliveries::record(&mut tx, heard, now).await?;
-        if (failing_since, rests_until) != (self.failing_since, self.rests_until) {
-            rows::set_health(&mut tx, self.id, failing_since, rests_until).await?;
-        }
-        let mut news = false;
-        if let Some(why) = disabled {
-            news = endpoints::disable(&mut tx, env, organization, self.id, why).await?;
+        let mut news = None;
+        if let Some(endpoint) = &endpoint {
+            (self.failing_since, self.rests_until) = (endpoint.failing_since, endpoint.rests_until);
+            let of_it: Vec<&Attempted> = heard.iter().filter(|one| *one.url == *endpoint.url).collect();
+            let (failing_since, rests_until) = self.health(&of_it, now);
+            if (failing_since, rests_until) != (self.failing_since, self.rests_until) {
+                rows::set_health(&mut tx, self.id, failing_since, rests_until).await?;
+            }
+            let why = if of_it.iter().any(|one| one.verdict.gone) {
+                Some(Disabled::Gone)
+            } else {
+                failing_since.filter(|since| has_failed_too_long(*since, now)).map(|_| Disabled::Failing)
+            };
+            if let Some(why) = why
+                && endpoints::disable(&mut tx, env, organization, self.id, why).await?
+            {
+                news = Some(why);
+            }
+            self.disabled = why.is_some() || endpoint.disabled_at.is_some();
+            (self.failing_since, self.rests_until) = (failing_since, rests_until);
+        } else {
+            self.disabled = true;
         }
         tx.commit().await?;
-        self.failing_since = failing_since;
-        self.rests_until = rests_until;
-        self.disabled |= disabled.is_some();
-        if let Some(why) = disabled.filter(|_| news) {
+        if let Some(why) = news {
             tracing::warn!(endpoint = self.id, why = why.as_str(), "a webhook endpoint was disabled");
             metrics::counter!("memberd_webhook_endpoints_disabled_total", "reason" => why.as_str()).increment(1);
         }
@@ -191,7 +246,7 @@ impl Run<'_> {
     }
 
     /// Since when the endpoint fails, and until when it rests, after these attempts.
-    fn health(&self, heard: &[Attempted], now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    fn health(&self, heard: &[&Attempted], now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
         let delivered = heard.iter().any(|one| one.verdict.state == State::Delivered);
         let failing_since = match self.failing_since {
             _ if delivered => None,
@@ -250,5 +305,5 @@ async fn attempt(env: &Env, aim: Arc<Aim>, due: Due) -> Attempted {
             Verdict::of(due.attempts, &answer, env.now(), env.chance.fraction())
         }
     };
-    Attempted { id: due.id, attempts: due.attempts, verdict }
+    Attempted { id: due.id, url: aim.url.clone(), attempts: due.attempts, verdict }
 }

@@ -167,6 +167,9 @@ pub async fn try_out(env: &Env, organization: &str, id: &str) -> Done<Answer> {
         return Ok(Err(Refused::NoEndpoint(id.to_owned())));
     };
     let secrets = secrets::live(&env.db, organization, id, env.now()).await?;
+    if !secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
+        return Ok(Err(Refused::NoKey));
+    }
     let event = Told {
         id: env.id("evt"),
         kind: TEST_EVENT.to_owned(),

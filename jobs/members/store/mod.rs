@@ -6,7 +6,7 @@ mod write;
 
 pub use billing::{Billing, Horizon, horizon, lock, lock_due, lock_many, set_billing};
 pub use read::{
-    Filter, KeyRow, MemberRow, TagRow, TierFilter, details, get, ids_after, keys_of, list, resolve,
+    Filter, KeyRow, MemberRow, TagRow, TierFilter, details, get, ids_after, keys_in, keys_of, list, resolve,
     tags_of,
 };
 pub use write::{

@@ -6,7 +6,7 @@ use crate::{
     of_each,
     kernel::{
         Timestamp,
-        db::{Db, Result, Sql},
+        db::{Db, Result, Sql, Tx},
     },
 };
 
@@ -229,6 +229,12 @@ pub async fn resolve(db: &Db, organization: &str, word: &str) -> Result<Option<S
 pub async fn keys_of(db: &Db, organization: &str, members: &[String]) -> Result<Vec<KeyRow>> {
     let ids = serde_json::Value::from(members).to_string();
     db.all(KEYS_OF, args![organization, ids]).await
+}
+
+/// The foreign keys of several members, in a transaction.
+pub async fn keys_in(tx: &mut Tx, organization: &str, members: &[&str]) -> Result<Vec<KeyRow>> {
+    let ids = serde_json::Value::from(members).to_string();
+    tx.all(KEYS_OF, args![organization, ids]).await
 }
 
 /// The tags of several members.

@@ -99,6 +99,8 @@ impl From<DueRow> for Due {
 pub struct Attempted {
     /// `whd_…`
     pub id: String,
+    /// Where it went.
+    pub url: String,
     /// Attempts made before it.
     pub attempts: i64,
     /// What it came to.
@@ -183,7 +185,7 @@ const CLOSE: Sql = Sql::both(
 );
 const PRUNE: Sql = Sql::both(
     "DELETE FROM webhook_deliveries WHERE id IN
-       (SELECT id FROM webhook_deliveries WHERE id < $1 ORDER BY id LIMIT $2)",
+       (SELECT id FROM webhook_deliveries WHERE id < $1 AND (state <> 'pending' OR due_at < $3) ORDER BY id LIMIT $2)",
 );
 
 /// One of them.
@@ -275,12 +277,12 @@ pub(in crate::webhooks_out) async fn close(tx: &mut Tx, endpoint: &str) -> Resul
     Ok(())
 }
 
-/// Forgets the deliveries that were wanted before a moment.
+/// Forgets the deliveries that were wanted before a moment, except those that were made due again since.
 pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result<u64> {
     let (end, mut pruned) = (first_id("whd", before), 0);
     loop {
         let mut tx = db.begin().await?;
-        let batch = tx.execute(PRUNE, args![&end, PRUNE_BATCH_MAX]).await?;
+        let batch = tx.execute(PRUNE, args![&end, PRUNE_BATCH_MAX, before]).await?;
         tx.commit().await?;
         pruned += batch;
         if batch == 0 {

@@ -86,7 +86,8 @@ const INSERT: Sql = Sql::both(
      VALUES ($1, $2, $3, $4, $5, $6, $6)",
 );
 const UPDATE: Sql = Sql::both(
-    "UPDATE webhook_endpoints SET url = $3, description = $4, event_types = $5, updated_at = $6
+    "UPDATE webhook_endpoints SET url = $3, description = $4, event_types = $5, updated_at = $6,
+        failing_since = CASE WHEN url = $3 THEN failing_since END, rests_until = CASE WHEN url = $3 THEN rests_until END
      WHERE organization_id = $1 AND id = $2",
 );
 const DELETE: Sql = Sql::both("DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2");
@@ -97,7 +98,7 @@ const DISABLE: Sql = Sql::both(
 const ENABLE: Sql = Sql::both(
     "UPDATE webhook_endpoints
      SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, rests_until = NULL, updated_at = $3
-     WHERE organization_id = $1 AND id = $2 AND disabled_at IS NOT NULL",
+     WHERE organization_id = $1 AND id = $2",
 );
 const SET_HEALTH: Sql = Sql::both(
     "UPDATE webhook_endpoints SET failing_since = $2, rests_until = $3 WHERE id = $1",
@@ -183,7 +184,7 @@ pub(in crate::webhooks_out) async fn disable(
     Ok(tx.execute(DISABLE, args![organization, id, now, why.as_str()]).await? > 0)
 }
 
-/// Sends to it again, as if it had never failed. Answers whether that is new.
+/// Sends to it, as if it had never failed. Answers whether it is there.
 pub(in crate::webhooks_out) async fn enable(
     tx: &mut Tx,
     organization: &str,
