@@ -2,24 +2,9 @@
 
 use axum::extract::State;
 use memberd_jobs::webhooks_out::store::endpoints;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::model::WebhookEndpoint;
-use crate::api::{Answer, ApiState, Caller, Cursor, Json, Limit, Page, Query};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Paging {
-    /// Rows of the page.
-    #[param(inline)]
-    #[serde(default)]
-    limit: Limit,
-    /// `next_cursor` of the page before.
-    #[param(inline)]
-    cursor: Option<Cursor>,
-}
+use crate::api::{Answer, ApiState, Caller, Json, Page, Paging, Query};
 
 /// List webhook endpoints
 ///
