@@ -31,7 +31,7 @@ pub async fn edit(
     expected: Option<&[String]>,
     edit: &Edit,
 ) -> Result<Outcome<bool>> {
-    let linked = linked_keys(tx, organization, id, edit).await?;
+    let loose = loose_keys(tx, organization, id, edit).await?;
     let before = match locked(tx, organization, id, expected).await? {
         Ok((row, _)) if row.deleted_at.is_some() => return Ok(Err(Refused::Deleted)),
         Ok((_, details)) => details,
@@ -48,7 +48,7 @@ pub async fn edit(
         return Ok(Err(taken));
     }
     let mut dropped = before.keys.difference(&after.keys);
-    if let Some(key) = dropped.find(|key| key.is_stripes() && linked.contains(&key.external_id)) {
+    if let Some(key) = dropped.find(|key| key.is_stripes() && !loose.contains(&key.external_id)) {
         return Ok(Err(Refused::KeyLinked(key.external_id.clone())));
     }
     store::update(tx, organization, id, (&before, &after), env.now()).await?;
@@ -76,9 +76,9 @@ pub(super) async fn locked(
     Ok(Ok((row, details)))
 }
 
-/// The customers that are linked to the member and whose keys the edit would take away. Customers are locked before
-/// members everywhere, so this is asked before she is locked.
-async fn linked_keys(
+/// The customers whose keys the edit takes away and who are not linked to the member. Customers are locked before members
+/// everywhere, so this is asked before she is locked; a key that she gets meanwhile is not among them.
+async fn loose_keys(
     tx: &mut Tx,
     organization: &str,
     id: &str,
@@ -89,8 +89,12 @@ async fn linked_keys(
         return Ok(BTreeSet::new());
     };
     let dropped = before.keys.difference(keys).filter(|key| key.is_stripes());
-    let ids: Vec<&str> = dropped.map(|key| key.external_id.as_str()).collect();
-    let linked = links::of_customers(tx, organization, &ids).await?;
-    let hers = linked.into_iter().filter(|(_, link)| link.member_id.as_deref() == Some(id));
-    Ok(hers.map(|(customer, _)| customer).collect())
+    let mut loose: BTreeSet<String> = dropped.map(|key| key.external_id.clone()).collect();
+    let ids: Vec<&str> = loose.iter().map(String::as_str).collect();
+    for (customer, link) in links::of_customers(tx, organization, &ids).await? {
+        if link.member_id.as_deref() == Some(id) {
+            loose.remove(&customer);
+        }
+    }
+    Ok(loose)
 }
