@@ -77,6 +77,50 @@ const OF_ALL: &[(&str, &str)] = &[
         "asks whether an id is another organization's, and tells no more",
     ),
     (
+        "jobs/kernel/events.rs INSERT",
+        "numbers the events of one member by her id; the endpoints are those of the event's organization",
+    ),
+    (
+        "jobs/webhooks_out/store/deliveries.rs DUE",
+        "by the id of an endpoint that the job itself delivers to",
+    ),
+    (
+        "jobs/webhooks_out/store/deliveries.rs NEXT",
+        "by the id of an endpoint that the job itself delivers to",
+    ),
+    (
+        "jobs/webhooks_out/store/deliveries.rs RECORD",
+        "by the ids of deliveries that the job itself made",
+    ),
+    (
+        "jobs/webhooks_out/store/deliveries.rs CLOSE",
+        "by the id of an endpoint that was just found in its organization",
+    ),
+    (
+        "jobs/webhooks_out/store/deliveries.rs PRUNE",
+        "forgets what is old, of everybody",
+    ),
+    (
+        "jobs/webhooks_out/store/events.rs NEXT",
+        "forgets what is old, of everybody",
+    ),
+    (
+        "jobs/webhooks_out/store/events.rs PRUNE",
+        "forgets what is old, of everybody",
+    ),
+    (
+        "jobs/webhooks_out/store/events.rs TELL_DISCARDED",
+        "jobs of all organizations; each is told in its own",
+    ),
+    (
+        "jobs/webhooks_out/store/endpoints.rs SET_HEALTH",
+        "by the id of an endpoint that the job itself delivers to",
+    ),
+    (
+        "jobs/webhooks_out/store/endpoints.rs WITH_DUE",
+        "asks for all, each with its organization",
+    ),
+    (
         "jobs/operations/store/mod.rs",
         "by the id of an operation that its own job carries out",
     ),

@@ -61,7 +61,15 @@ impl Ours {
         let made = app.post(key, "/v1/keys", &new_key).await;
         let body = json!({"at_period_end": true});
         let order = app.post(key, "/v1/subscriptions/sub_1/cancel", &body).await;
+        let endpoint = json!({"url": "https://93.184.216.34/hooks"});
+        let endpoint = id(app.post(key, "/v1/webhook-endpoints", &endpoint).await);
+        app.act(key, &format!("/v1/webhook-endpoints/{endpoint}/test"))
+            .await;
+        let deliveries = app.get(key, "/v1/webhook-deliveries").await.json();
+        let delivery = deliveries["data"][0]["id"].as_str().unwrap().to_owned();
         let ids = [
+            ("webhook-endpoints", endpoint),
+            ("webhook-deliveries", delivery),
             ("members", member),
             ("jobs", app.nap("default", "ours").await),
             ("keys", id(made)),
