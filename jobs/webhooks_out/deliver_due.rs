@@ -46,7 +46,7 @@ impl Job for DeliverDue {
     const KIND: &'static str = "webhooks_out.deliver_due";
     const ABOUT: &'static str = "Sends to a webhook endpoint what is due.";
     const QUEUE: Queue = Queue::Webhooks;
-    /// It begins no attempt after [`RUN_MAX`], and the longest attempt that can be configured takes a minute.
+    /// It begins no attempt after `RUN_MAX`, and the longest attempt that can be configured takes a minute.
     const TIMEOUT: Duration = Duration::from_mins(3);
     const UNIQUE: Unique = Unique::Waiting;
     const EXCLUSIVE: bool = true;
