@@ -4,16 +4,12 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
 use memberd_jobs::testing::signal;
 use tempfile::TempDir;
 
-/// How long the daemon may take to start or to stop on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Pause between two looks.
-const LOOK_PAUSE: Duration = Duration::from_millis(50);
+use crate::support::wait::{PATIENCE, at_last_blocking};
 
 /// A folder with a database and a port.
 struct Home {
@@ -61,11 +57,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(LOOK_PAUSE);
-    }
+    let held = at_last_blocking(PATIENCE, || holds().then_some(()));
+    assert!(held.is_some(), "not within {PATIENCE:?}: {what}");
 }
 
 async fn execute(file: &Path, sql: &'static str) {

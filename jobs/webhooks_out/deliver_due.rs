@@ -26,7 +26,7 @@ use crate::kernel::{
 };
 
 /// Deliveries on their way to one endpoint at once.
-const AT_ONCE: usize = 32;
+pub const AT_ONCE: usize = 32;
 
 /// Deliveries read at once.
 const READ_MAX: usize = 256;

@@ -25,6 +25,7 @@ mod wake_endpoints;
 #[cfg(test)]
 mod tests;
 
+pub use deliver_due::AT_ONCE;
 pub use endpoints::{
     Created, ENDPOINTS_MAX, Refused, TEST_EVENT, create, delete, enabled, resend, rotate, send_test,
     set_enabled, try_out, update,

@@ -1,9 +1,6 @@
 //! kill -9 while events are sent: each arrives, and only those arrive twice whose answers died with the process.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use memberd_jobs::{
     args,
@@ -11,21 +8,18 @@ use memberd_jobs::{
         db::Sql,
         events::{Event, emit_many},
     },
+    webhooks_out::AT_ONCE,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use reqwest::Method;
 use serde_json::json;
 
 use super::seed;
-use crate::support::{Receiver, World, let_pass, until, within, world::LONG_PATIENCE};
+use crate::support::{Receiver, World, until, within, world::LONG_PATIENCE};
 
 const KILLS: usize = 6;
 /// Events told before each kill.
 const EVENTS: usize = 400;
-/// So long the receiver takes, so that kills hit events on their way.
-const SLOW: Duration = Duration::from_millis(20);
-/// What was sent before a kill has arrived by then.
-const ARRIVED: Duration = Duration::from_millis(100);
 
 const PENDING: Sql = Sql::both("SELECT event_id FROM webhook_deliveries WHERE state = 'pending'");
 const SENT: Sql = Sql::both("SELECT event_id FROM webhook_deliveries");
@@ -52,7 +46,6 @@ async fn tell(world: &World) {
 async fn survives(world: World) {
     let mut rng = StdRng::seed_from_u64(seed());
     let receiver = Receiver::start().await;
-    receiver.be_slow(SLOW);
     let mut daemon = world.daemon_with(Receiver::node()).await;
     let body = json!({ "url": receiver.url("/") });
     daemon
@@ -61,15 +54,17 @@ async fn survives(world: World) {
         .ok();
     let mut lost: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..KILLS {
+        receiver.hold();
         tell(&world).await;
-        let before = receiver.heard().len();
-        until("events on their way", async || {
-            (receiver.heard().len() > before).then_some(())
+        receiver.answer(rng.random_range(0..EVENTS / 2));
+        until("as many events on their way as may be", async || {
+            (receiver.held() == AT_ONCE).then_some(())
         })
         .await;
-        let_pass(Duration::from_millis(rng.random_range(0..150))).await;
+        // Some answers come just before the kill: whether they are written is for chance.
+        receiver.answer(rng.random_range(0..=AT_ONCE));
         daemon.kill9();
-        let_pass(ARRIVED).await;
+        receiver.has_heard_the_dead().await;
         let pending = ids(&world, PENDING).await;
         // Of what is pending, each time it was heard is an answer that was lost: in this kill or in one before.
         lost.retain(|id, _| !pending.contains(id));
@@ -80,6 +75,7 @@ async fn survives(world: World) {
         {
             *lost.entry(one.id).or_default() += 1;
         }
+        receiver.let_go();
         daemon.up().await;
     }
     within(LONG_PATIENCE, "no delivery pending", async || {

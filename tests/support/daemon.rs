@@ -5,7 +5,6 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
 };
 
 use memberd_jobs::testing::signal;
@@ -18,8 +17,6 @@ use super::{Answer, World, port::Port, scrape::Scrape, store, until, wait};
 const BINARY: &str = env!("CARGO_BIN_EXE_memberd");
 /// Lines of the log that a failed test shows.
 const SHOWN_LINES: usize = 60;
-/// Pause between two looks at a process that ends.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// How a daemon differs from the usual one.
 #[derive(Debug, Clone, Default)]
@@ -205,17 +202,11 @@ impl Daemon {
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the daemon is not up");
-        let deadline = Instant::now() + wait::PATIENCE;
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status;
-            }
-            if Instant::now() >= deadline {
-                let _ = child.kill();
-                panic!("the daemon does not end");
-            }
-            std::thread::sleep(LOOK);
-        }
+        let ended = wait::at_last_blocking(wait::PATIENCE, || child.try_wait().unwrap());
+        ended.unwrap_or_else(|| {
+            let _ = child.kill();
+            panic!("the daemon does not end");
+        })
     }
 
     /// Ends it in order and starts it again.

@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
 };
 
 use axum::{
@@ -12,13 +11,23 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
+    routing::get,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
 };
 use memberd::webhooks_out::signature::{Headers, ID, SIGNATURE, Secret, TIMESTAMP};
 use memberd_jobs::kernel::{Clock as _, SystemClock};
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
 
-use super::Node;
+use super::{Node, until};
 
 /// What one attempt brought.
 #[derive(Clone, Debug)]
@@ -64,14 +73,45 @@ struct Script {
     heard: Vec<Heard>,
     /// Answers to the next attempts; 204 after them.
     next: VecDeque<u16>,
-    slow: Duration,
+    /// Each answer takes one of its permits; closed, it holds nobody.
+    gate: Option<Arc<Semaphore>>,
+    /// Attempts that wait for their answer.
+    held: usize,
+    /// Connections.
+    open: usize,
+}
+
+type Shared = Arc<Mutex<Script>>;
+
+/// Counts as long as it lives.
+struct Counted {
+    script: Shared,
+    what: fn(&mut Script) -> &mut usize,
+}
+
+impl Counted {
+    fn new(script: &Shared, what: fn(&mut Script) -> &mut usize) -> Self {
+        *what(&mut script.lock().unwrap()) += 1;
+        Self {
+            script: Arc::clone(script),
+            what,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Ok(mut script) = self.script.lock() {
+            *(self.what)(&mut script) -= 1;
+        }
+    }
 }
 
 /// The server; it ends with the test.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     address: SocketAddr,
-    script: Arc<Mutex<Script>>,
+    script: Shared,
     _server: JoinSet<()>,
 }
 
@@ -80,10 +120,13 @@ impl Receiver {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let script = Arc::<Mutex<Script>>::default();
-        let router = Router::new().fallback(hear).with_state(Arc::clone(&script));
+        let script = Shared::default();
+        let router = Router::new()
+            .route("/are-you-there", get(async || "yes"))
+            .fallback(hear)
+            .with_state(Arc::clone(&script));
         let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        server.spawn(serve(listener, router, Arc::clone(&script)));
         Self {
             address,
             script,
@@ -112,9 +155,39 @@ impl Receiver {
         self.script().next.push_back(status);
     }
 
-    /// Every answer takes so long.
-    pub(crate) fn be_slow(&self, time: Duration) {
-        self.script().slow = time;
+    /// From now on nobody is answered before [`Receiver::answer`].
+    pub(crate) fn hold(&self) {
+        self.script().gate = Some(Arc::new(Semaphore::new(0)));
+    }
+
+    /// Answers so many of those who are held, or come.
+    pub(crate) fn answer(&self, count: usize) {
+        let gate = self.script().gate.clone();
+        gate.expect("nobody is held").add_permits(count);
+    }
+
+    /// Answers everybody again.
+    pub(crate) fn let_go(&self) {
+        let gate = self.script().gate.take();
+        gate.expect("nobody is held").close();
+    }
+
+    /// How many wait for their answers.
+    pub(crate) fn held(&self) -> usize {
+        self.script().held
+    }
+
+    /// Waits until everything that a dead process has sent was heard: its connections are closed then, and who comes after
+    /// them in the line was answered.
+    pub(crate) async fn has_heard_the_dead(&self) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let asked = client.get(self.url("/are-you-there")).send().await.unwrap();
+        assert_eq!(asked.text().await.unwrap(), "yes");
+        drop(client);
+        until("no connection open", async || {
+            (self.script().open == 0).then_some(())
+        })
+        .await;
     }
 
     /// All it has heard, in order.
@@ -128,14 +201,29 @@ impl Receiver {
     }
 }
 
+async fn serve(listener: TcpListener, router: Router, script: Shared) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _): (TcpStream, SocketAddr) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(router.clone());
+        let open = Counted::new(&script, |script| &mut script.open);
+        connections.spawn(async move {
+            let http = auto::Builder::new(TokioExecutor::new());
+            // One that breaks off is what the tests are about.
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            drop(open);
+        });
+    }
+}
+
 async fn hear(
-    State(script): State<Arc<Mutex<Script>>>,
+    State(script): State<Shared>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
-    let (status, slow) = {
+    let (status, gate) = {
         let mut script = script.lock().unwrap();
         let status = script.next.pop_front().unwrap_or(204);
         let heard = Heard {
@@ -147,8 +235,13 @@ async fn hear(
             status,
         };
         script.heard.push(heard);
-        (status, script.slow)
+        (status, script.gate.clone())
     };
-    tokio::time::sleep(slow).await;
+    if let Some(gate) = gate {
+        let _held = Counted::new(&script, |script| &mut script.held);
+        if let Ok(permit) = gate.acquire().await {
+            permit.forget();
+        }
+    }
     StatusCode::from_u16(status).unwrap()
 }

@@ -1,6 +1,6 @@
 //! Looks into the daemon's database.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use memberd_jobs::{
     args,
@@ -10,7 +10,7 @@ use memberd_jobs::{
     },
 };
 
-use super::wait::PATIENCE;
+use super::wait::{PATIENCE, at_last};
 
 const RUNNING_OR_DUE: Sql = Sql::both(
     "SELECT id, kind, attempt, CASE WHEN owner IS NULL THEN 'due' ELSE 'running' END FROM jobs
@@ -62,12 +62,13 @@ pub(crate) fn check_jobs(url: &str, discarded_allowed: i64, working: bool) -> Re
         .unwrap();
     runtime.block_on(async {
         let db = open(url).await;
-        let deadline = Instant::now() + PATIENCE;
-        let mut left = unfinished(&db).await;
-        while working && !left.is_empty() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let patience = if working { PATIENCE } else { Duration::ZERO };
+        let mut left = Vec::new();
+        at_last(patience, async || {
             left = unfinished(&db).await;
-        }
+            left.is_empty().then_some(())
+        })
+        .await;
         let discarded = discarded(&db).await;
         db.close().await;
         if working && !left.is_empty() {

@@ -18,18 +18,39 @@ pub(crate) async fn until<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) 
 pub(crate) async fn within<T>(
     patience: Duration,
     what: &str,
-    mut probe: impl AsyncFnMut() -> Option<T>,
+    probe: impl AsyncFnMut() -> Option<T>,
 ) -> T {
+    let found = at_last(patience, probe).await;
+    found.unwrap_or_else(|| panic!("within {patience:?} there was never: {what}"))
+}
+
+/// Looks until `probe` finds something; `None` after `patience`.
+pub(crate) async fn at_last<T>(
+    patience: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {
-        if let Some(found) = probe().await {
+        let found = probe().await;
+        if found.is_some() || Instant::now() >= deadline {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "within {patience:?} there was never: {what}"
-        );
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The same without a runtime.
+pub(crate) fn at_last_blocking<T>(
+    patience: Duration,
+    mut probe: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let found = probe();
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
