@@ -132,8 +132,15 @@ impl Once {
         }
     }
 
-    /// Frees the key: nothing was done.
-    pub async fn release(&self, state: &ApiState) {
+    /// Passes on what came of the request, and frees the key where nothing was done.
+    pub async fn ended<T>(&self, state: &ApiState, done: Result<T, Problem>) -> Result<T, Problem> {
+        if done.is_err() {
+            self.release(state).await;
+        }
+        done
+    }
+
+    async fn release(&self, state: &ApiState) {
         if let Some(claim) = &self.0
             && let Err(error) = claim.release(&state.env.db).await
         {

@@ -125,13 +125,10 @@ pub(super) async fn checkout(
             Begun::Replayed(response) => return Ok(response),
         }
     };
-    match decide(&state, &caller, &order, dry_run, &once).await {
-        Ok((kept, _)) if dry_run => Ok(kept.into_response()),
-        Ok((kept, placed)) => send(&state, &caller, &placed, kept, &once).await,
-        Err(problem) => {
-            once.release(&state).await;
-            Err(problem)
-        }
+    let decided = decide(&state, &caller, &order, dry_run, &once).await;
+    match once.ended(&state, decided).await? {
+        (kept, _) if dry_run => Ok(kept.into_response()),
+        (kept, placed) => send(&state, &caller, &placed, kept, &once).await,
     }
 }
 

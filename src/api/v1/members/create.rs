@@ -85,10 +85,7 @@ pub(super) async fn create(
         Begun::Replayed(response) => return headed(response).await,
     };
     let made = make(&state, &caller, &body.into_new(), &once).await;
-    if made.is_err() {
-        once.release(&state).await;
-    }
-    headed(made?.into_response()).await
+    headed(once.ended(&state, made).await?.into_response()).await
 }
 
 async fn make(state: &ApiState, caller: &Caller, new: &NewMember, once: &Once) -> Answer<Kept> {

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 use super::{
     fields::{Email, ForeignKeys, MetaBody, Name, Phone, Tags, given},
     model::Member,
-    write::{Write, headed, write},
+    write::edit,
 };
-use crate::api::{Answer, ApiState, Caller, IfMatch, Json, NoQuery, Once, Path, words::Change};
+use crate::api::{Answer, ApiState, Caller, IfMatch, Json, NoQuery, Path, words::Change};
 
 /// A member as she is to be.
 #[derive(Deserialize, ToSchema)]
@@ -82,8 +82,5 @@ pub(super) async fn replace(
     expected: IfMatch,
     Json(body): Json<MemberBody>,
 ) -> Answer<Response> {
-    let edit = body.into_edit();
-    let once = Once::without_key();
-    let kept = write(&state, &caller, &id, &expected, Write::Edit(&edit), &once).await?;
-    headed(kept.into_response()).await
+    edit(&state, &caller, &id, &expected, &body.into_edit()).await
 }

@@ -32,8 +32,5 @@ pub(super) async fn restore(
         Begun::Replayed(response) => return headed(response).await,
     };
     let kept = write(&state, &caller, &id, &IfMatch(None), Write::Restore, &once).await;
-    if kept.is_err() {
-        once.release(&state).await;
-    }
-    headed(kept?.into_response()).await
+    headed(once.ended(&state, kept).await?.into_response()).await
 }

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 use super::{
     fields::{Email, ForeignKeys, MetaMerge, Name, Phone, Tags, given},
     model::Member,
-    write::{Write, headed, write},
+    write::edit,
 };
-use crate::api::{Answer, ApiState, Caller, IfMatch, Json, NoQuery, Once, Path, words::Change};
+use crate::api::{Answer, ApiState, Caller, IfMatch, Json, NoQuery, Path, words::Change};
 
 /// What to change; what is left out stays.
 #[derive(Deserialize, ToSchema)]
@@ -93,8 +93,5 @@ pub(super) async fn update(
     expected: IfMatch,
     Json(body): Json<MemberEditBody>,
 ) -> Answer<Response> {
-    let edit = body.into_edit();
-    let once = Once::without_key();
-    let kept = write(&state, &caller, &id, &expected, Write::Edit(&edit), &once).await?;
-    headed(kept.into_response()).await
+    edit(&state, &caller, &id, &expected, &body.into_edit()).await
 }

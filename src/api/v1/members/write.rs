@@ -50,6 +50,19 @@ pub(super) enum Write<'a> {
     Restore,
 }
 
+/// Changes a member and answers her as she is now.
+pub(super) async fn edit(
+    state: &ApiState,
+    caller: &Caller,
+    word: &str,
+    expected: &IfMatch,
+    edit: &Edit,
+) -> Answer<Response> {
+    let once = Once::without_key();
+    let kept = write(state, caller, word, expected, Write::Edit(edit), &once).await?;
+    headed(kept.into_response()).await
+}
+
 /// Does it in a transaction of its own, together with the answer.
 pub(super) async fn write(
     state: &ApiState,
@@ -68,13 +81,23 @@ pub(super) async fn write(
             Err(db::Error::Conflict(_)) if tries < RACE_TRIES_MAX => tries += 1,
             Err(error) => return Err(error.into()),
             Ok(Err(why)) => return Err(refused(&why, word)),
-            Ok(Ok(())) => {
-                return settle(tx, caller, &row.id, around, (StatusCode::OK, once)).await;
+            Ok(Ok(what)) => {
+                let kept = settle(tx, caller, &row.id, around, (StatusCode::OK, once)).await?;
+                if let Some(what) = what {
+                    tracing::info!(
+                        member = row.id,
+                        by = caller.key_id,
+                        what,
+                        "a member is written"
+                    );
+                }
+                return Ok(kept);
             }
         }
     }
 }
 
+/// Does it; answers what that was if it made a difference.
 async fn done(
     tx: &mut Tx,
     state: &ApiState,
@@ -82,7 +105,7 @@ async fn done(
     id: &str,
     IfMatch(expected): &IfMatch,
     write: Write<'_>,
-) -> db::Result<Outcome<()>> {
+) -> db::Result<Outcome<Option<&'static str>>> {
     let (env, organization, expected) = (&state.env, &caller.organization, expected.as_deref());
     let (what, done) = match write {
         Write::Edit(edit) => (
@@ -98,10 +121,7 @@ async fn done(
             roster::restore(tx, env, organization, id).await?,
         ),
     };
-    if done == Ok(true) {
-        tracing::info!(member = id, by = caller.key_id, what, "a member is written");
-    }
-    Ok(done.map(|_| ()))
+    Ok(done.map(|is_new| is_new.then_some(what)))
 }
 
 /// Commits with the answer: the member as she is now.

@@ -48,10 +48,7 @@ pub(in crate::api::v1) async fn place(
         }
     };
     let placed = commit(state, caller, dry_run, wanted, &once).await;
-    if placed.is_err() {
-        once.release(state).await;
-    }
-    Ok(placed?.into_response())
+    Ok(once.ended(state, placed).await?.into_response())
 }
 
 async fn commit(

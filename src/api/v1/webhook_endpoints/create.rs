@@ -57,10 +57,7 @@ pub(super) async fn create(
         Begun::Replayed(response) => return reveal_again(&state, &caller, response).await,
     };
     let made = make(&state, &caller, &wanted, &once).await;
-    if made.is_err() {
-        once.release(&state).await;
-    }
-    made
+    once.ended(&state, made).await
 }
 
 async fn make(

@@ -87,10 +87,7 @@ pub(super) async fn replay(
         Begun::Replayed(response) => return Ok(response),
     };
     let begun = begin(&state, &caller, &job, &once).await;
-    if begun.is_err() {
-        once.release(&state).await;
-    }
-    Ok(begun?.into_response())
+    Ok(once.ended(&state, begun).await?.into_response())
 }
 
 async fn begin(state: &ApiState, caller: &Caller, job: &ReplayEvents, once: &Once) -> Answer<Kept> {

@@ -58,10 +58,7 @@ pub(super) async fn rotate_secret(
         Begun::Replayed(response) => return reveal_again(&state, &caller, response).await,
     };
     let rotated = rotate(&state, &caller, &id, overlap, &once).await;
-    if rotated.is_err() {
-        once.release(&state).await;
-    }
-    rotated
+    once.ended(&state, rotated).await
 }
 
 async fn rotate(

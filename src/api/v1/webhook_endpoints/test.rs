@@ -33,10 +33,7 @@ pub(super) async fn test(
         Begun::Replayed(response) => return Ok(response),
     };
     let sent = send(&state, &caller, &id, &once).await;
-    if sent.is_err() {
-        once.release(&state).await;
-    }
-    Ok(sent?.into_response())
+    Ok(once.ended(&state, sent).await?.into_response())
 }
 
 async fn send(state: &ApiState, caller: &Caller, id: &str, once: &Once) -> Answer<Kept> {

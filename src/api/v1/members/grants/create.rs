@@ -94,10 +94,7 @@ pub(super) async fn create(
         Begun::Replayed(response) => return Ok(response),
     };
     let given = give(&state, &caller, &member.id, &new, &once).await;
-    if given.is_err() {
-        once.release(&state).await;
-    }
-    Ok(given?.into_response())
+    Ok(once.ended(&state, given).await?.into_response())
 }
 
 async fn give(
