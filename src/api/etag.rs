@@ -5,11 +5,41 @@ use axum::{
     http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required, Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
+};
+
 use super::{code::Code, error::Problem};
+
+/// What the header looks like: `*`, or versions in quotes.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-+\--~]*"(, ?(W/)?"[!#-+\--~]*")*)$"#;
 
 /// Versions of an object at which a request is to be carried out; `None`: at any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IfMatch(pub Option<Vec<String>>);
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(TAGS))
+            .build();
+        let header = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "Versions at which this is to be done; at another, nothing is.",
+            ))
+            .schema(Some(schema))
+            .example(Some("\"3b1f09aa6a6f625f30313b1f09aa6a6f\"".into()));
+        vec![header.build()]
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;

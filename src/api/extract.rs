@@ -23,7 +23,7 @@ use super::{
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-/// A JSON body that may be left out: then everything is as by default.
+/// A JSON body that may be left out or null: then everything is as by default.
 #[derive(Debug)]
 pub struct MaybeJson<T>(pub T);
 
@@ -67,7 +67,8 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for MaybeJson<T> {
         if !typed {
             return Err(not_json());
         }
-        read(&bytes).map(Self)
+        let body: Option<T> = read(&bytes)?;
+        Ok(Self(body.unwrap_or_default()))
     }
 }
 

@@ -34,7 +34,7 @@ pub use error::{Answer, FieldError, Problem, errors_markdown};
 pub use etag::{IfMatch, tag};
 pub use extract::{Json, MaybeJson, NoQuery, Path, Query, body};
 pub use once::{Begun, DryRun, IDEMPOTENCY_KEY, IdempotencyKey, Kept, Once};
-pub use openapi::{openapi, openapi_text};
+pub use openapi::openapi_text;
 pub use page::{Cursor, Limit, List, Page, Paging, place};
 pub use rates::{Peer, Proxies, Rates};
 pub use request_id::{REQUEST_ID, RequestId};

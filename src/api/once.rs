@@ -11,7 +11,13 @@ use memberd_jobs::kernel::{
     idempotency::{self, Claim, Claimed, KEY_CHARS_MAX},
 };
 use serde::{Deserialize, Serialize};
-use utoipa::IntoParams;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required, Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+    },
+};
 
 use super::{auth::Caller, code::Code, error::Problem, state::ApiState};
 
@@ -35,6 +41,27 @@ pub struct DryRun {
 /// The caller's key for this request, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(Option<String>);
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^[!-~]+$"))
+            .min_length(Some(1))
+            .max_length(Some(KEY_CHARS_MAX))
+            .build();
+        let about = "A text of your own, which a repetition carries too: it gets the first answer, and nothing is done twice. \
+            Kept for 24 hours.";
+        let header = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(about))
+            .schema(Some(schema))
+            .example(Some("8f14e45f-ceea-467f-9b3c-3d8f5a1c7e02".into()));
+        vec![header.build()]
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;

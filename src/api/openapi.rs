@@ -3,19 +3,21 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::middleware::from_fn;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
     openapi::{
         Components, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
         path::{Operation, PathItem},
+        schema::{ArrayItems, Object, Schema},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        server::ServerBuilder,
         tag::TagBuilder,
     },
 };
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::{auth::Gate, code::Code, error::ProblemBody, router, state::ApiState};
+use super::{auth::Gate, code::Code, error::ProblemBody, router, state::ApiState, words::NO_NUL};
 
 /// The name of the security scheme.
 const KEY: &str = "key";
@@ -54,13 +56,38 @@ const GROUPS: [(&str, &str); 18] = [
 ];
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
-    let mut text = serde_json::to_string_pretty(&openapi()).unwrap_or_default();
+    let mut document = serde_json::to_value(openapi()).unwrap_or_default();
+    bound_texts(&mut document);
+    let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
 });
 
+/// Says of every text that has no closer description what no text may contain.
+fn bound_texts(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let is_text = match object.get("type") {
+                Some(Value::String(kind)) => kind == "string",
+                Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
+                _ => false,
+            };
+            let closer = ["pattern", "enum", "format"];
+            if is_text && closer.iter().all(|word| !object.contains_key(*word)) {
+                object.insert("pattern".to_owned(), NO_NUL.into());
+            }
+            let parts = object.iter_mut();
+            parts
+                .filter(|(name, _)| !matches!(name.as_str(), "example" | "examples" | "default"))
+                .for_each(|(_, part)| bound_texts(part));
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(bound_texts),
+        _ => {}
+    }
+}
+
 /// The document.
-pub fn openapi() -> OpenApi {
+fn openapi() -> OpenApi {
     let mut document = router::endpoints().into_openapi();
     document.info = InfoBuilder::new()
         .title("memberd")
@@ -73,6 +100,10 @@ pub fn openapi() -> OpenApi {
                 .build(),
         ))
         .build();
+    let here = ServerBuilder::new()
+        .url("/")
+        .description(Some("The installation that answers this document."));
+    document.servers = Some(vec![here.build()]);
     document.tags = Some(
         GROUPS
             .map(|(name, about)| {
@@ -91,6 +122,11 @@ pub fn openapi() -> OpenApi {
         <ProblemBody as utoipa::PartialSchema>::schema(),
     ));
     components.schemas.extend(schemas);
+    for (name, schema) in &mut components.schemas {
+        if let (Some(row), RefOr::T(Schema::Object(page))) = (name.strip_prefix("Page_"), schema) {
+            name_rows(page, row);
+        }
+    }
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("mbd_<live|test>_<id>_<secret>_<checksum>")
@@ -100,6 +136,13 @@ pub fn openapi() -> OpenApi {
         .build();
     components.add_security_scheme(KEY, SecurityScheme::Http(bearer));
     document
+}
+
+/// The derived schema of a page repeats that of its rows; this names it.
+fn name_rows(page: &mut Object, row: &str) {
+    if let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data") {
+        data.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(row).into()));
+    }
 }
 
 /// The document as `docs/openapi.json` and `GET /openapi.json` have it.
@@ -176,6 +219,9 @@ fn describe(operation: &mut Operation, gate: Option<Gate>, codes: &[Code]) {
         operation.security = Some(vec![SecurityRequirement::new(KEY, scopes)]);
         let about = operation.description.get_or_insert_default();
         about.push_str(&needs(gate));
+    } else {
+        // Said, not left out: whoever reads the document must not guess.
+        operation.security = Some(Vec::new());
     }
     for (status, codes) in errors {
         let responses = &mut operation.responses.responses;

@@ -163,7 +163,7 @@ impl<const MIN: i64, const MAX: i64> ToSchema for Whole<MIN, MAX> {
 }
 
 /// Texts that PostgreSQL can store.
-const NO_NUL: &str = "^[^\\u0000]*$";
+pub(super) const NO_NUL: &str = "^[^\\u0000]*$";
 
 /// A text of one to `MAX` characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

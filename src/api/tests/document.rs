@@ -2,7 +2,7 @@
 
 use axum::{body::Body, http::Method};
 use memberd_jobs::access::Scope;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{App, request};
 use crate::api::{errors_markdown, openapi_text};
@@ -94,6 +94,8 @@ fn request_bodies_take_no_unknown_fields_and_have_an_example() {
         if body.is_null() {
             continue;
         }
+        // A body that may be left out may be null, too.
+        let body = body.get("oneOf").map_or(body, |either| &either[0]);
         let whole = schema(body);
         let has_example = !whole["example"].is_null() || !whole["examples"].is_null();
         assert!(has_example, "{method} {path}");
@@ -116,7 +118,7 @@ async fn no_route_below_v1_works_without_a_key() {
     for (method, path, operation) in operations() {
         let request = request(method.clone(), &filled(&path), "");
         let answer = app.send(request.body(Body::empty()).unwrap()).await;
-        let open = operation["security"].is_null();
+        let open = operation["security"] == json!([]);
         assert_eq!(open, !path.starts_with("/v1/"), "{method} {path}");
         if open {
             assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text);

@@ -30,7 +30,7 @@ pub(super) struct Rotation {
 /// Makes a key with the same name, scopes, limits and end, and answers its secret, once. The old one works on for a
 /// while. A key cannot rotate one that may do more than itself.
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotate_key",
-    request_body = Rotation,
+    request_body = Option<Rotation>,
     params(("id" = String, Path, description = "The key's id.", example = "key_4fGh28Xq")),
     responses((status = 201, description = "The new key and its secret.", body = CreatedKey)))]
 pub(super) async fn rotate(

@@ -89,7 +89,7 @@ impl Checkout {
     request_body = CheckoutBody,
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
         DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 201, description = "The page.", body = Checkout),
         (status = 202, description = "The operation goes on; or this was a dry run.", body = Checkout)))]
 pub(super) async fn checkout(

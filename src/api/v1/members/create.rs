@@ -70,7 +70,7 @@ impl NewMemberBody {
 /// Her address and her foreign keys must be free: one that another member has is refused with that member's id.
 #[utoipa::path(post, path = "/v1/members", tag = "members", operation_id = "create_member",
     request_body = NewMemberBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+    params(IdempotencyKey),
     responses((status = 201, description = "The member; `Location` and `ETag` are hers.", body = Member)))]
 pub(super) async fn create(
     State(state): State<ApiState>,

@@ -11,8 +11,7 @@ use crate::api::{Answer, ApiState, Caller, IfMatch, NoQuery, Once, Path};
 /// for deleted ones. Everything else stays, at Stripe too, and she can be restored. Doing it twice changes nothing.
 #[utoipa::path(delete, path = "/v1/members/{id}", tag = "members", operation_id = "delete_member",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
-        ("If-Match" = Option<String>, Header, description = "Versions at which this is to be done; at another, nothing is.",
-            example = "\"3b1f09aa6a6f625f30313b1f09aa6a6f\"")),
+        IfMatch),
     responses((status = 204, description = "She is deleted.")))]
 pub(super) async fn delete(
     State(state): State<ApiState>,

@@ -20,7 +20,7 @@ use utoipa::{
     },
 };
 
-use crate::api::Text;
+use crate::api::{Text, words::NO_NUL};
 
 /// Her display name.
 pub(super) type Name = Text<NAME_CHARS_MAX>;
@@ -228,16 +228,19 @@ fn check_meta<E: serde::de::Error>(meta: &Meta) -> Result<(), E> {
 
 fn meta_schema(removes: bool) -> RefOr<Schema> {
     let one = |kind: Type| ObjectBuilder::new().schema_type(kind);
+    let text = |max| {
+        one(Type::String)
+            .max_length(Some(max))
+            .pattern(Some(NO_NUL))
+    };
     let mut value = OneOfBuilder::new()
-        .item(one(Type::String).max_length(Some(META_VALUE_CHARS_MAX)))
+        .item(text(META_VALUE_CHARS_MAX))
         .item(one(Type::Number))
         .item(one(Type::Boolean));
     if removes {
         value = value.item(one(Type::Null));
     }
-    let key = one(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(META_KEY_CHARS_MAX));
+    let key = text(META_KEY_CHARS_MAX).min_length(Some(1));
     let mut object = one(Type::Object)
         .property_names(Some(key.build()))
         .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(value.into()))));

@@ -71,8 +71,7 @@ impl MemberBody {
 #[utoipa::path(put, path = "/v1/members/{id}", tag = "members", operation_id = "replace_member",
     request_body = MemberBody,
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
-        ("If-Match" = Option<String>, Header, description = "Versions at which this is to be done; at another, nothing is.",
-            example = "\"3b1f09aa6a6f625f30313b1f09aa6a6f\"")),
+        IfMatch),
     responses((status = 200, description = "The member.", body = Member)))]
 pub(super) async fn replace(
     State(state): State<ApiState>,

@@ -15,7 +15,7 @@ use crate::api::{Answer, ApiState, Begun, Caller, IdempotencyKey, IfMatch, NoQue
 /// with that member's id. One who is not deleted stays as she is.
 #[utoipa::path(post, path = "/v1/members/{id}/restore", tag = "members", operation_id = "restore_member",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 200, description = "The member.", body = Member)))]
 pub(super) async fn restore(
     State(state): State<ApiState>,

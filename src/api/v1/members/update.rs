@@ -82,8 +82,7 @@ impl MemberEditBody {
 #[utoipa::path(patch, path = "/v1/members/{id}", tag = "members", operation_id = "update_member",
     request_body = MemberEditBody,
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
-        ("If-Match" = Option<String>, Header, description = "Versions at which this is to be done; at another, nothing is.",
-            example = "\"3b1f09aa6a6f625f30313b1f09aa6a6f\"")),
+        IfMatch),
     responses((status = 200, description = "The member.", body = Member)))]
 pub(super) async fn update(
     State(state): State<ApiState>,

@@ -13,7 +13,7 @@ use crate::api::{
 /// Nobody can buy it any more; who pays it goes on.
 #[utoipa::path(post, path = "/v1/plans/{id}/archive", tag = "plans", operation_id = "archive_plan",
     params(("id" = String, Path, description = "Stripe's price id.", example = "price_123"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The operation.", body = PlacedBody)))]
 pub(super) async fn archive(
     State(state): State<ApiState>,

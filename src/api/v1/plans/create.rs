@@ -36,7 +36,7 @@ pub(super) struct NewPlanBody {
 /// A price at Stripe. Answers the operation that makes it; the plan's id is known once it has succeeded.
 #[utoipa::path(post, path = "/v1/plans", tag = "plans", operation_id = "create_plan", request_body = NewPlanBody,
     params(DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The operation.", body = PlacedBody)))]
 pub(super) async fn create(
     State(state): State<ApiState>,

@@ -29,7 +29,7 @@ pub(super) struct PlanEditBody {
 #[utoipa::path(patch, path = "/v1/plans/{id}", tag = "plans", operation_id = "update_plan",
     request_body = PlanEditBody,
     params(("id" = String, Path, description = "Stripe's price id.", example = "price_123"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The operations.", body = PlacedBody)))]
 pub(super) async fn update(
     State(state): State<ApiState>,

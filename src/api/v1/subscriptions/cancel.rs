@@ -58,9 +58,9 @@ impl Closed for Feedback {
 /// Answers the operation, which is stored and not yet sent; `GET /v1/operations/{id}` shows what becomes of it. The
 /// body may be left out.
 #[utoipa::path(post, path = "/v1/subscriptions/{id}/cancel", tag = "subscriptions",
-    operation_id = "cancel_subscription", request_body = CancelBody,
+    operation_id = "cancel_subscription", request_body = Option<CancelBody>,
     params(("id" = String, Path, description = "Stripe's id.", example = "sub_123"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The operation.", body = Operation)))]
 pub(super) async fn cancel(
     State(state): State<ApiState>,

@@ -44,9 +44,9 @@ impl Closed for PauseBehavior {
 /// Stripe makes no money of it until it is resumed; its status stays. Answers the operation, which is stored and not
 /// yet sent. The body may be left out.
 #[utoipa::path(post, path = "/v1/subscriptions/{id}/pause", tag = "subscriptions",
-    operation_id = "pause_subscription", request_body = PauseBody,
+    operation_id = "pause_subscription", request_body = Option<PauseBody>,
     params(("id" = String, Path, description = "Stripe's id.", example = "sub_123"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The operation.", body = Operation)))]
 pub(super) async fn pause(
     State(state): State<ApiState>,

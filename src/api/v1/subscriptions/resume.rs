@@ -15,7 +15,7 @@ use crate::api::{
 #[utoipa::path(post, path = "/v1/subscriptions/{id}/resume", tag = "subscriptions",
     operation_id = "resume_subscription",
     params(("id" = String, Path, description = "Stripe's id.", example = "sub_123"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The operation.", body = Operation)))]
 pub(super) async fn resume(
     State(state): State<ApiState>,

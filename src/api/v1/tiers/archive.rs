@@ -14,7 +14,7 @@ use crate::api::{
 /// active again at Stripe.
 #[utoipa::path(post, path = "/v1/tiers/{id}/archive", tag = "tiers", operation_id = "archive_tier",
     params(("id" = String, Path, description = "Stripe's product id.", example = "prod_gold"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The tier's id and the operation.", body = PlacedBody)))]
 pub(super) async fn archive(
     State(state): State<ApiState>,

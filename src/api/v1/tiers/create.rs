@@ -49,7 +49,7 @@ pub(super) struct NewTierBody {
 /// after the other; until the first has succeeded the tier is not on sale.
 #[utoipa::path(post, path = "/v1/tiers", tag = "tiers", operation_id = "create_tier", request_body = NewTierBody,
     params(DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The tier's id and the operations.", body = PlacedBody)))]
 pub(super) async fn create(
     State(state): State<ApiState>,

@@ -78,7 +78,7 @@ impl TierEditBody {
 #[utoipa::path(patch, path = "/v1/tiers/{id}", tag = "tiers", operation_id = "update_tier",
     request_body = TierEditBody,
     params(("id" = String, Path, description = "Stripe's product id.", example = "prod_gold"), DryRun,
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 200, description = "The tier.", body = Tier),
         (status = 202, description = "The tier's id and the operations.", body = PlacedBody)))]
 pub(super) async fn update(

@@ -16,7 +16,7 @@ use crate::api::{
 #[utoipa::path(post, path = "/v1/webhook-deliveries/{id}/resend", tag = "webhooks",
     operation_id = "resend_webhook_delivery",
     params(("id" = String, Path, description = "Its id.", example = "whd_01JAAAAAAAAAAAAAAAAAAAAAAA"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The delivery.", body = WebhookDelivery)))]
 pub(super) async fn resend(
     State(state): State<ApiState>,

@@ -34,7 +34,7 @@ pub(super) struct NewWebhookEndpointBody {
 /// From now on it hears of events, each signed as Standard Webhooks asks for. The answer shows the secret, once.
 #[utoipa::path(post, path = "/v1/webhook-endpoints", tag = "webhooks", operation_id = "create_webhook_endpoint",
     request_body = NewWebhookEndpointBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+    params(IdempotencyKey),
     responses((status = 201, description = "The endpoint and its secret.", body = CreatedWebhookEndpoint)))]
 pub(super) async fn create(
     State(state): State<ApiState>,

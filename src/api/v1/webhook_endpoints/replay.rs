@@ -57,7 +57,7 @@ pub(super) struct WebhookReplay {
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/replay", tag = "webhooks",
     operation_id = "replay_webhook_events", request_body = ReplayBody,
     params(("id" = String, Path, description = "Its id.", example = "whe_01JAAAAAAAAAAAAAAAAAAAAAAA"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The job that does it.", body = WebhookReplay)))]
 pub(super) async fn replay(
     State(state): State<ApiState>,

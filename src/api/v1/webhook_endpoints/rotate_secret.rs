@@ -35,9 +35,9 @@ pub(super) struct SecretRotation {
 /// Makes a new secret and answers it, once. For a while every event carries a signature of each, so that no receiver has
 /// to change at one moment.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/rotate-secret", tag = "webhooks",
-    operation_id = "rotate_webhook_secret", request_body = SecretRotation,
+    operation_id = "rotate_webhook_secret", request_body = Option<SecretRotation>,
     params(("id" = String, Path, description = "Its id.", example = "whe_01JAAAAAAAAAAAAAAAAAAAAAAA"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 201, description = "The endpoint and its new secret.", body = CreatedWebhookEndpoint)))]
 pub(super) async fn rotate_secret(
     State(state): State<ApiState>,

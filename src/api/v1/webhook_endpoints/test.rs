@@ -16,7 +16,7 @@ use crate::api::{
 /// to see what came of it.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/test", tag = "webhooks", operation_id = "test_webhook_endpoint",
     params(("id" = String, Path, description = "Its id.", example = "whe_01JAAAAAAAAAAAAAAAAAAAAAAA"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 202, description = "The delivery.", body = WebhookDelivery)))]
 pub(super) async fn test(
     State(state): State<ApiState>,

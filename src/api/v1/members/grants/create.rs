@@ -61,7 +61,7 @@ pub(super) struct NewGrantBody {
 #[utoipa::path(post, path = "/v1/members/{id}/grants", tag = "members", operation_id = "create_grant",
     request_body = NewGrantBody,
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
-        ("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+        IdempotencyKey),
     responses((status = 201, description = "The grant.", body = Grant),
         (status = 200, description = "The grant that was given before under this reference.", body = Grant)))]
 pub(super) async fn create(
