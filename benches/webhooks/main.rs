@@ -11,7 +11,9 @@
     reason = "a measurement that cannot be made ends"
 )]
 
+mod events;
 mod figures;
+#[path = "../load.rs"]
 mod load;
 #[path = "../page.rs"]
 mod page;
@@ -124,19 +126,19 @@ async fn one(setup: &Setup, per_second: u32) -> (Row, Option<Idle>) {
         connections: CONNECTIONS,
         time: setup.load,
     };
-    let wanted = pace.events_at_most();
+    let wanted = events::at_most(&pace);
     world
         .inspect(
             "/stripe/scenario",
             &json!({"name": "busy_day", "events": wanted, "seed": 1}),
         )
         .await;
-    let events = load::events(&world, wanted).await;
+    let events = events::last(&world, wanted).await;
     let probes = probe::customers(&world, setup.load).await;
 
     let before = usage::now(daemon.pid());
     let (answers, effects) = tokio::join!(
-        load::run(&daemon, &pace, events),
+        events::send(&daemon, &pace, events),
         probe::run(&world, &daemon, probes),
     );
     let spent = usage::now(daemon.pid()).since(&before);
