@@ -9,6 +9,7 @@ pub mod testing;
 
 kernel::families! {
     access,
+    creators,
     housekeeping,
     webhooks_out,
     members,

@@ -4,9 +4,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::tidy::sources;
 
-/// The rows of the checklist that concern the control API, of seeds 000, 002 and 003.
+/// The rows of the checklist that concern the control API, of seeds 000, 002 and 003, and those of 001 about who calls it.
 const ROWS: &[std::ops::RangeInclusive<u32>] = &[
     1..=25,
+    29..=46,
+    71..=71,
+    85..=85,
     112..=123,
     125..=125,
     127..=129,

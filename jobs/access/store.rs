@@ -39,6 +39,8 @@ pub struct KeyRow {
     pub last_used_at: Option<Timestamp>,
     /// Whether it may call as often as it likes.
     pub unlimited: bool,
+    /// The creator whose members alone it sees; `None`: all of the organization.
+    pub creator_id: Option<String>,
 }
 
 impl KeyRow {
@@ -63,12 +65,15 @@ pub struct NewKey<'a> {
     pub live: bool,
     /// Whether it may call as often as it likes.
     pub unlimited: bool,
+    /// The creator of the organization whose members alone it sees; `None`: all of the organization.
+    pub creator: Option<&'a str>,
 }
 
 /// The columns of a [`KeyRow`].
 macro_rules! columns {
     () => {
-        "id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at, unlimited"
+        "id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, revoked_at, last_used_at, unlimited,
+         creator_id"
     };
 }
 
@@ -83,18 +88,22 @@ const ENSURE_ORGANIZATION: Sql = Sql::both(
     "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
 );
 const CREATE: Sql = Sql::both(concat!(
-    "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, unlimited)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, unlimited,
+        creator_id)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      ON CONFLICT (id) DO NOTHING
      RETURNING ",
     columns!()
 ));
 const LIST: Sql = Sql::both(keys!(
-    "organization_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3)) ORDER BY created_at DESC, id DESC LIMIT $4"
+    "organization_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3))
+       AND (CAST($5 AS TEXT) IS NULL OR creator_id = $5)
+     ORDER BY created_at DESC, id DESC LIMIT $4"
 ));
 const FIND: Sql = Sql::both(keys!("id = $1"));
 const REVOKE: Sql = Sql::both(concat!(
-    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3) WHERE organization_id = $1 AND id = $2 RETURNING ",
+    "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $3)
+     WHERE organization_id = $1 AND id = $2 AND (CAST($4 AS TEXT) IS NULL OR creator_id = $4) RETURNING ",
     columns!()
 ));
 const LOCK: Sql = Sql::split(
@@ -141,7 +150,8 @@ pub async fn create_key(tx: &mut Tx, env: &Env, new: &NewKey<'_>) -> Result<(Key
             new.scopes.to_string(),
             env.now(),
             new.expires_at,
-            new.unlimited
+            new.unlimited,
+            new.creator
         ];
         if let Some(row) = tx.optional(CREATE, args).await? {
             return Ok((row, key));
@@ -153,7 +163,7 @@ pub async fn create_key(tx: &mut Tx, env: &Env, new: &NewKey<'_>) -> Result<(Key
 }
 
 /// Puts a new key in the place of one, which works on until `overlap` from now, or until its own end if that is earlier.
-/// The new one has the same name, scopes, limits and end. `row` is what [`lock_key`] answered in this transaction.
+/// The new one has the same name, scopes, limits, creator and end. `row` is what [`lock_key`] answered in this transaction.
 ///
 /// # Errors
 /// The database's.
@@ -171,6 +181,7 @@ pub async fn rotate_key(
         expires_at: row.expires_at,
         live,
         unlimited: row.unlimited,
+        creator: row.creator_id.as_deref(),
     };
     let made = create_key(tx, env, &new).await?;
     let end = env.now().plus(overlap);
@@ -189,15 +200,17 @@ pub async fn lock_key(tx: &mut Tx, organization: &str, id: &str) -> Result<Optio
     tx.optional(LOCK, args![organization, id]).await
 }
 
-/// Keys of an organization, newest first, older than `after` (creation time and id of the last one seen).
+/// Keys of an organization, newest first, older than `after` (creation time and id of the last one seen); with `creator`,
+/// those that are narrowed to her.
 pub async fn list_keys(
     db: &Db,
     organization: &str,
+    creator: Option<&str>,
     after: Option<(Timestamp, &str)>,
     limit: i64,
 ) -> Result<Vec<KeyRow>> {
     let (time, id) = after.unzip();
-    db.all(LIST, args![organization, time, id, limit]).await
+    db.all(LIST, args![organization, time, id, limit, creator]).await
 }
 
 /// The key with this id, of any organization and also when it is expired or revoked.
@@ -205,14 +218,16 @@ pub async fn find_key(db: &Db, id: &str) -> Result<Option<KeyRow>> {
     db.optional(FIND, args![id]).await
 }
 
-/// Revokes a key; doing it twice changes nothing. `None`: the organization has no such key.
+/// Revokes a key; doing it twice changes nothing. `None`: the organization has no such key, or with `creator` none that is
+/// narrowed to her.
 pub async fn revoke_key(
     tx: &mut Tx,
     organization: &str,
+    creator: Option<&str>,
     id: &str,
     now: Timestamp,
 ) -> Result<Option<KeyRow>> {
-    tx.optional(REVOKE, args![organization, id, now]).await
+    tx.optional(REVOKE, args![organization, id, now, creator]).await
 }
 
 /// Remembers when the key was last used.

@@ -18,7 +18,9 @@ async fn make(env: &Env, organization: &str, name: &str) -> Key {
         name,
         scopes: &scopes,
         expires_at: Some(Timestamp(9)),
-        live: false, unlimited: false,
+        live: false,
+        unlimited: false,
+        creator: None,
     };
     let mut tx = env.db.begin().await.unwrap();
     let (row, key) = create_key(&mut tx, env, &new).await.unwrap();
@@ -29,7 +31,7 @@ async fn make(env: &Env, organization: &str, name: &str) -> Key {
 
 async fn revoke(env: &Env, organization: &str, id: &str) -> Option<Timestamp> {
     let mut tx = env.db.begin().await.unwrap();
-    let row = revoke_key(&mut tx, organization, id, env.now())
+    let row = revoke_key(&mut tx, organization, None, id, env.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -58,7 +60,7 @@ both! {
 
     async fn an_unknown_organization_gets_no_key(db: TestDb) {
         let scopes = Scopes::all();
-        let new = NewKey { organization: "nobody", name: "x", scopes: &scopes, expires_at: None, live: true, unlimited: false };
+        let new = NewKey { organization: "nobody", name: "x", scopes: &scopes, expires_at: None, live: true, unlimited: false, creator: None };
         let mut tx = db.db.begin().await.unwrap();
         assert!(create_key(&mut tx, &db, &new).await.is_err());
     }
@@ -81,11 +83,11 @@ both! {
             db.advance(Duration::from_secs(1));
         }
         make(&db, "other", "d").await;
-        let page = list_keys(&db.db, "default", None, 2).await.unwrap();
+        let page = list_keys(&db.db, "default", None, None, 2).await.unwrap();
         let names: Vec<_> = page.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["c", "b"]);
         let last = page.last().unwrap();
-        let rest = list_keys(&db.db, "default", Some((last.created_at, &last.id)), 2).await.unwrap();
+        let rest = list_keys(&db.db, "default", None, Some((last.created_at, &last.id)), 2).await.unwrap();
         assert_eq!(rest.len(), 1);
         assert_eq!(rest[0].name, "a");
     }

@@ -63,6 +63,9 @@ pub struct Details {
     pub keys: BTreeSet<Key>,
     /// Whether she is out of the way: still a member, but not to be written to.
     pub archived: bool,
+    /// The creator whose member she is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
 }
 
 /// A value that is not allowed.
@@ -109,6 +112,11 @@ impl Details {
                 format!("a text of 1 to {max} characters is expected")
             })?;
         }
+        let creator = self.creator.as_deref();
+        let named = creator.is_none_or(|word| fits(word, EXTERNAL_ID_CHARS_MAX));
+        check("creator_id", named, || {
+            format!("the id or the external id of a creator is expected, of 1 to {EXTERNAL_ID_CHARS_MAX} characters")
+        })?;
         let has_address = self.email.is_none() || self.normalized_email().is_some();
         check("email", self.email == before.email || has_address, || "this is no address".to_owned())?;
         check_meta(&self.meta)?;
@@ -207,6 +215,8 @@ pub struct Edit {
     pub keys: Option<BTreeSet<Key>>,
     /// Whether she is out of the way.
     pub archived: Option<bool>,
+    /// The creator whose member she is from now on, by id or external id, or none.
+    pub creator: Option<Option<String>>,
 }
 
 impl Edit {
@@ -236,6 +246,9 @@ impl Edit {
             after.keys.clone_from(keys);
         }
         after.archived = self.archived.unwrap_or(before.archived);
+        if let Some(creator) = &self.creator {
+            after.creator.clone_from(creator);
+        }
         after
     }
 }
@@ -267,8 +280,9 @@ mod tests {
             proptest::collection::btree_set("[a-z]{1,3}", 0..3),
             keys,
             any::<bool>(),
+            option::of("crt_[a-z]{1,2}"),
         )
-            .prop_map(|(email, email_verified, name, meta, tags, keys, archived)| Details {
+            .prop_map(|(email, email_verified, name, meta, tags, keys, archived, creator)| Details {
                 email,
                 email_verified,
                 phone: name.clone(),
@@ -280,6 +294,7 @@ mod tests {
                     .map(|external_id| Key { provider: "crm".to_owned(), external_id })
                     .collect(),
                 archived,
+                creator,
             })
     }
 
@@ -294,6 +309,7 @@ mod tests {
             tags: Some(details.tags.clone()),
             keys: Some(details.keys.clone()),
             archived: Some(details.archived),
+            creator: Some(details.creator.clone()),
         }
     }
 

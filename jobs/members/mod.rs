@@ -14,7 +14,7 @@ mod tests;
 
 pub use details::{Details, Edit, Invalid, Key, Meta, MetaEdit};
 pub use disagreement::{Disagreement, Whereabouts, disagreements};
-pub use model::{BillingStatus, EMAIL_BYTES_MAX, Link, LinkSources, NewMember, link, normalize_email};
+pub use model::{BillingStatus, EMAIL_BYTES_MAX, Link, LinkSources, NewMember, Whose, link, normalize_email};
 
 use crate::kernel::{Data, Family};
 

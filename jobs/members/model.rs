@@ -38,6 +38,15 @@ impl BillingStatus {
     }
 }
 
+/// Whose rows to list. What is `None` does not matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whose<'a> {
+    /// This member's.
+    pub member: Option<&'a str>,
+    /// Those of this creator's members.
+    pub creator: Option<&'a str>,
+}
+
 /// A member to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMember {

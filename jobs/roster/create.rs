@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Outcome, Refused, follow};
 use crate::{
+    creators,
     kernel::{
         Env, Timestamp,
         db::{Error, Result, Tx},
@@ -34,11 +35,15 @@ pub async fn create(
     organization: &str,
     new: &NewMember,
 ) -> Result<Outcome<String>> {
-    let details = &new.details;
+    let nothing = Details::default();
+    let mut details = new.details.clone();
     if let Err(invalid) = details.check() {
         return Ok(Err(invalid.into()));
     }
-    let nothing = Details::default();
+    if let Err(why) = name_creator(tx, organization, &nothing, &mut details).await? {
+        return Ok(Err(why));
+    }
+    let details = &details;
     if let Err(taken) = free(tx, organization, &nothing, details).await? {
         return Ok(Err(taken));
     }
@@ -59,6 +64,28 @@ pub async fn create(
     emit(tx, env, &event).await?;
     follow::written(tx, env, organization, &nothing, details).await?;
     Ok(Ok(id))
+}
+
+/// Puts the id of the creator in the place of the word that names her, where that is new. An archived one takes nobody.
+pub(super) async fn name_creator(
+    tx: &mut Tx,
+    organization: &str,
+    before: &Details,
+    after: &mut Details,
+) -> Result<Outcome<()>> {
+    if after.creator == before.creator {
+        return Ok(Ok(()));
+    }
+    let Some(word) = &after.creator else { return Ok(Ok(())) };
+    let Some(found) = creators::find_in(tx, organization, word).await? else {
+        return Ok(Err(creators::Refused::NoCreator.into()));
+    };
+    let is_new = before.creator.as_ref() != Some(&found.id);
+    if is_new && found.archived_at.is_some() {
+        return Ok(Err(creators::Refused::Archived(found.id).into()));
+    }
+    after.creator = Some(found.id);
+    Ok(Ok(()))
 }
 
 /// Whether the address and the keys that are new in `after` are nobody else's.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Outcome, Refused,
-    create::{free, put_keys_and_tags},
+    create::{free, name_creator, put_keys_and_tags},
     follow,
 };
 use crate::{
@@ -37,7 +37,10 @@ pub async fn edit(
         Ok((_, details)) => details,
         Err(why) => return Ok(Err(why)),
     };
-    let after = edit.apply(&before);
+    let mut after = edit.apply(&before);
+    if let Err(why) = name_creator(tx, organization, &before, &mut after).await? {
+        return Ok(Err(why));
+    }
     if after == before {
         return Ok(Ok(false));
     }

@@ -4,7 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::{Outcome, Refused, create::meanwhile, edit::edit, follow, record::Record};
+use super::{
+    Outcome, Refused,
+    create::{meanwhile, name_creator},
+    edit::edit,
+    follow,
+    record::Record,
+};
 use crate::{
     kernel::{
         Env,
@@ -42,15 +48,21 @@ pub async fn import(
     records: &[Record],
     update: bool,
 ) -> Result<Vec<Fate>> {
-    let all: Vec<Details> =
-        records.iter().map(|record| record.edit.apply(&Details::default())).collect();
-    let checks: Vec<_> = all.iter().map(Details::check).collect();
+    let nothing = Details::default();
+    let mut all: Vec<Details> = records.iter().map(|record| record.edit.apply(&nothing)).collect();
+    let mut checks = Vec::with_capacity(all.len());
+    for details in &mut all {
+        checks.push(match details.check() {
+            Ok(()) => name_creator(tx, organization, &nothing, details).await?,
+            Err(invalid) => Err(invalid.into()),
+        });
+    }
     let sound = all.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(details, _)| details);
     let mut known = Known::read(tx, organization, &sound.collect::<Vec<_>>()).await?;
     let mut fates = Vec::with_capacity(records.len());
     let (mut new, mut there) = (Vec::new(), BTreeMap::new());
     for (at, (details, check)) in all.iter().zip(checks).enumerate() {
-        let found = check.map_err(Refused::from).and_then(|()| known.find(details));
+        let found = check.and_then(|()| known.find(details));
         fates.push(match found {
             Err(refused) => Fate::Refused(refused),
             Ok(Some(id)) => {
@@ -197,7 +209,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{both, kernel::db};
+    use crate::{both, creators, kernel::db};
 
     fn record(email: &str, keys: &[&str]) -> Record {
         let key = |id: &&str| Key { provider: "old".to_owned(), external_id: (*id).to_owned() };
@@ -232,6 +244,25 @@ mod tests {
             assert!(matches!(all(&db, &wrong, true).await.unwrap()[0], Fate::Refused(Refused::Invalid(_))));
             assert_eq!(db.count("members WHERE email_normalized = 'z@example.com'").await, 1);
             assert_eq!(db.count("members").await, 3);
+        }
+
+        async fn records_name_creators_by_either_id(db: TestDb) {
+            let mut tx = db.db.begin().await.unwrap();
+            let new = creators::New { name: "Ann", external_id: Some("ann") };
+            let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap();
+            tx.commit().await.unwrap();
+            let of = |email: &str, creator: &str| {
+                let mut record = record(email, &[]);
+                record.edit.creator = Some(Some(creator.to_owned()));
+                record
+            };
+            let two = [of("a@example.com", "ann"), of("b@example.com", &ann.id), of("c@example.com", "bea")];
+            for made in [Fate::Made, Fate::Known] {
+                let fates = all(&db, &two, true).await.unwrap();
+                assert_eq!(fates[..2], [made.clone(), made]);
+                assert_eq!(fates[2], Fate::Refused(Refused::Creator(creators::Refused::NoCreator)));
+            }
+            assert_eq!(db.count("members WHERE creator_id IS NOT NULL").await, 2);
         }
 
         async fn two_imports_of_one_file_at_once_make_everybody_once(db: TestDb) {

@@ -28,6 +28,7 @@ pub use import::{Fate, import};
 pub use leave::{delete, restore};
 
 use crate::{
+    creators,
     kernel::Family,
     members::{Invalid, Key},
 };
@@ -64,6 +65,9 @@ pub enum Refused {
     /// The key is that of a customer who is linked to her.
     #[error("the Stripe customer {0} is linked to her, so its key stays: a link is never moved")]
     KeyLinked(String),
+    /// She cannot be that creator's.
+    #[error(transparent)]
+    Creator(#[from] creators::Refused),
 }
 
 impl Refused {
@@ -74,6 +78,7 @@ impl Refused {
             Self::Invalid(invalid) => invalid.field,
             Self::EmailTaken(_) => "email",
             Self::KeyTaken { .. } | Self::KeyLinked(_) => "foreign_keys",
+            Self::Creator(_) => "creator_id",
         }
     }
 }

@@ -86,6 +86,7 @@ pub fn read(mut fields: Fields, provider: Option<&str>) -> Result<Record, Invali
         tags: rest.tags()?,
         keys: rest.keys(provider)?,
         archived: rest.flag("archived", &["archived"])?.or(archived_at),
+        creator: rest.word("creator_id", &["creator_id"])?.map(Some),
     };
     let joined_at = rest.time("joined_at", &["joined_at", "created_at", "created"])?;
     Ok(Record { edit, joined_at, left_out: rest.0.into_keys().collect() })
@@ -103,6 +104,10 @@ impl Rest {
 
     fn text(&mut self, field: &'static str, names: &[&str]) -> Result<Option<String>, Invalid> {
         self.take(names).map(|raw| text(field, &raw)).transpose()
+    }
+
+    fn word(&mut self, field: &'static str, names: &[&str]) -> Result<Option<String>, Invalid> {
+        self.take(names).map(|raw| word(field, &raw)).transpose()
     }
 
     fn flag(&mut self, field: &'static str, names: &[&str]) -> Result<Option<bool>, Invalid> {
@@ -308,11 +313,12 @@ mod tests {
     fn columns_of_a_table_are_read_like_fields() {
         let record = one(
             r#"{"email":"a@example.com","full_name":"A","meta.plan":"gold","foreign_keys.crm":"7","archived":"no",
-                "email_verified":"1","joined_at":"2025-06-15","tags":""}"#,
+                "creator_id":7,"email_verified":"1","joined_at":"2025-06-15","tags":""}"#,
         );
         let record = record.unwrap();
         assert_eq!((record.edit.archived, record.edit.email_verified), (Some(false), Some(true)));
         assert_eq!(record.joined_at, Timestamp::parse("2025-06-15T00:00:00Z"));
+        assert_eq!(record.edit.creator, Some(Some("7".to_owned())));
         assert_eq!(record.edit.tags, None);
         let crm = Key { provider: "crm".to_owned(), external_id: "7".to_owned() };
         assert_eq!(record.edit.keys, Some(BTreeSet::from([crm])));

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::{NewMember, Outcome, Refused, create, delete, edit, restore};
 use crate::{
     FAMILIES, args, both,
+    creators,
     entitlements::{
         ProductFacts,
         grants::{NewGrant, grant},
@@ -99,6 +100,19 @@ fn address(email: &str) -> Edit {
 
 fn keys(keys: &[Key]) -> Edit {
     Edit { keys: Some(keys.iter().cloned().collect()), ..Edit::default() }
+}
+
+/// Makes a creator, whose external id is `ann`.
+async fn ann(env: &Env) -> String {
+    let mut tx = env.db.begin().await.unwrap();
+    let new = creators::New { name: "Ann", external_id: Some("ann") };
+    let made = creators::create(&mut tx, env, "default", new).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    made.id
+}
+
+fn creator(word: &str) -> Edit {
+    Edit { creator: Some(Some(word.to_owned())), ..Edit::default() }
 }
 
 /// Has Stripe tell of a customer.
@@ -198,6 +212,7 @@ both! {
             tags: Some(["vip", "press"].map(str::to_owned).into()),
             keys: Some([key("crm", "1"), key("crm", "2")].into()),
             archived: Some(true),
+            creator: Some(Some(ann(&db).await)),
         };
         let before = details(&db, &id).await;
         assert_eq!(change(&db, &id, &all).await, Ok(true));
@@ -210,6 +225,31 @@ both! {
         assert_eq!((db.count("member_tags").await, db.count("member_keys").await), (0, 1));
         let wrong = Edit { phone: Some(Some(String::new())), ..Edit::default() };
         assert!(matches!(change(&db, &id, &wrong).await, Err(Refused::Invalid(invalid)) if invalid.field == "phone"));
+    }
+
+    /// Seed rows 41, 46.
+    async fn a_member_is_one_creators_under_either_of_her_ids_and_an_archived_one_takes_nobody(db: TestDb) {
+        let ann = ann(&db).await;
+        let mut new = jane("jane@example.com");
+        new.details.creator = Some("ann".to_owned());
+        let id = made(&db, &new).await;
+        let version = details(&db, &id).await.version();
+        assert_eq!(details(&db, &id).await.creator.as_ref(), Some(&ann));
+        assert_eq!(change(&db, &id, &creator("ann")).await, Ok(false));
+        let unknown = Err(Refused::Creator(creators::Refused::NoCreator));
+        assert_eq!(change(&db, &id, &creator("bea")).await, unknown);
+        let mut tx = db.db.begin().await.unwrap();
+        let archive = creators::Edit { archived: Some(true), ..creators::Edit::default() };
+        creators::edit(&mut tx, &db, "default", &ann, &archive).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(change(&db, &id, &creator("ann")).await, Ok(false));
+        let nobodys = Edit { creator: Some(None), ..Edit::default() };
+        assert_eq!(change(&db, &id, &nobodys).await, Ok(true));
+        assert_ne!(details(&db, &id).await.version(), version);
+        let archived = Err(Refused::Creator(creators::Refused::Archived(ann)));
+        assert_eq!(change(&db, &id, &creator("ann")).await, archived);
+        new.details.email = Some("june@example.com".to_owned());
+        assert!(matches!(make(&db, &new).await, Err(Refused::Creator(_))));
     }
 
     async fn an_edit_holds_only_for_the_version_that_was_seen(db: TestDb) {

@@ -15,6 +15,7 @@ use axum::{
 use memberd_jobs::{
     access::{self, Key, KeyRow, Scope, Scopes},
     kernel::{Timestamp, db},
+    members::Whose,
 };
 use tokio::time::Instant;
 
@@ -44,6 +45,8 @@ pub struct Caller {
     pub scopes: Scopes,
     /// Whether it may call as often as it likes.
     pub unlimited: bool,
+    /// The creator whose members' rows alone it sees and touches; `None`: all of the organization.
+    pub creator: Option<String>,
 }
 
 impl Caller {
@@ -54,15 +57,31 @@ impl Caller {
             organization: &self.organization,
         }
     }
+
+    /// Whose rows the caller lists who asks for those of `member`, or of all.
+    pub(super) fn whose<'a>(&'a self, member: Option<&'a str>) -> Whose<'a> {
+        Whose {
+            member,
+            creator: self.creator.as_deref(),
+        }
+    }
+
+    /// Whether rows of members of `creator` are the caller's to see.
+    pub(super) fn sees(&self, creator: Option<&str>) -> bool {
+        let own = self.creator.as_deref();
+        own.is_none_or(|own| creator == Some(own))
+    }
 }
 
-/// Who may use a route.
+/// Who may use a route. A key that is narrowed to a creator may use those alone that say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Every key that works.
     AnyKey,
-    /// Keys with a scope.
+    /// Keys with a scope, and not narrowed: the route is about the whole organization.
     Scope(Scope),
+    /// Keys with a scope, narrowed ones too: the endpoint keeps to the rows of the creator's members.
+    Narrowed(Scope),
     /// Keys with a scope, of the organization [`HOME_ORGANIZATION`]: the route is about the whole installation.
     Installation(Scope),
 }
@@ -72,7 +91,7 @@ impl Gate {
     pub const fn scope(self) -> Option<Scope> {
         match self {
             Self::AnyKey => None,
-            Self::Scope(scope) | Self::Installation(scope) => Some(scope),
+            Self::Scope(scope) | Self::Narrowed(scope) | Self::Installation(scope) => Some(scope),
         }
     }
 
@@ -117,6 +136,12 @@ impl Gate {
                 Code::InsufficientScope,
                 format!("this needs a key with the scope {scope}"),
             ));
+        }
+        if let (Self::Scope(_) | Self::Installation(_), Some(creator)) = (self, &caller.creator) {
+            let detail = format!(
+                "this is about the whole organization, and your key is narrowed to the creator {creator}"
+            );
+            return Err(Problem::new(Code::InsufficientScope, detail));
         }
         if matches!(self, Self::Installation(_)) && caller.organization != HOME_ORGANIZATION {
             return Err(Problem::new(
@@ -210,6 +235,7 @@ async fn check(state: &ApiState, key: &Key) -> Result<Caller, Problem> {
         key_id: row.id,
         organization: row.organization_id,
         unlimited: row.unlimited,
+        creator: row.creator_id,
     })
 }
 

@@ -116,6 +116,11 @@ impl IdempotencyKey {
             return Ok(Begun::First(Once(None)));
         };
         let asked = serde_json::to_string(asked).map_err(|error| Problem::internal(&error))?;
+        // A blank is in no caller's key, so what others keep under the same key is never answered to a narrowed one.
+        let key = match &caller.creator {
+            Some(creator) => format!("{creator} {key}"),
+            None => key,
+        };
         let claimed = idempotency::claim(&state.env, &caller.organization, &key, &asked).await?;
         match claimed {
             Claimed::First(claim) => Ok(Begun::First(Once(Some(claim)))),

@@ -26,9 +26,10 @@ const ABOUT: &str = "The control API of memberd.\n\n\
     Every route below `/v1` needs `Authorization: Bearer mbd_…`; the organization comes from the key. Lists are pages, \
     newest first, with `limit` and an opaque `cursor`. Times are RFC 3339 in UTC. Errors are `application/problem+json`, \
     also for unknown paths, wrong methods and oversized bodies; their codes are a closed list. Unknown fields and \
-    unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent.";
+    unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent. A key may be narrowed to one \
+    creator: it uses only the routes that say so, and other creators' members are not there for it.";
 
-const GROUPS: [(&str, &str); 18] = [
+const GROUPS: [(&str, &str); 19] = [
     ("open", "What needs no key."),
     ("info", "About this installation and the key."),
     ("jobs", "Units of work that survive a restart."),
@@ -36,6 +37,7 @@ const GROUPS: [(&str, &str); 18] = [
     ("schedules", "Jobs that start by the clock."),
     ("nodes", "The processes of this installation."),
     ("members", "Who the members are and what they may use."),
+    ("creators", "Those whose members they are."),
     ("tiers", "Stripe's products as members see them."),
     ("plans", "Stripe's prices, by which tiers are sold."),
     ("coupons", "What makes plans cheaper."),
@@ -233,6 +235,11 @@ fn needs(gate: Gate) -> String {
     match gate {
         Gate::AnyKey => "\n\nAny key may use it.".to_owned(),
         Gate::Scope(scope) => format!("\n\nNeeds the scope `{scope}`."),
+        Gate::Narrowed(scope) => {
+            format!(
+                "\n\nNeeds the scope `{scope}`. A key that is narrowed to a creator keeps to her members."
+            )
+        }
         Gate::Installation(scope) => {
             format!("\n\nNeeds the scope `{scope}` and a key of the organization `default`.")
         }

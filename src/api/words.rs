@@ -199,6 +199,13 @@ impl<const MAX: usize> ToSchema for Text<MAX> {
     }
 }
 
+/// A field that may be left out, but is not null.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A field of an edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Change<T> {

@@ -73,6 +73,7 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             name: "first key",
             expires_in: None,
             unlimited: true,
+            creator: None,
         };
         let (row, key) = keys::make(&env, &first, &Scopes::all()).await?;
         let json = json!({ "created": true, "file": file, "id": row.id, "key": key });

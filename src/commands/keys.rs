@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use memberd_jobs::{
     access::{self, KeyRow, NAME_CHARS_MAX, NewKey, Scopes},
+    creators,
     kernel::Env,
 };
 use serde_json::{Value, json};
@@ -43,6 +44,9 @@ enum Action {
         /// Let it call as often as it likes, past `[limits]`: for your own programs
         #[arg(long)]
         unlimited: bool,
+        /// Narrow it to the members of this creator: her id or external id
+        #[arg(long, value_name = "CREATOR")]
+        creator: Option<String>,
     },
     /// Put a new key in the place of one, which works on for a while; prints the new one once
     Rotate {
@@ -75,12 +79,14 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
                 scopes,
                 expires_in,
                 unlimited,
+                creator,
             } => {
                 let wish = Wish {
                     organization,
                     name,
                     expires_in: *expires_in,
                     unlimited: *unlimited,
+                    creator: creator.as_deref(),
                 };
                 create(&env, global, &wish, scopes).await
             }
@@ -104,6 +110,8 @@ pub struct Wish<'a> {
     pub expires_in: Option<Duration>,
     /// Whether it may call as often as it likes.
     pub unlimited: bool,
+    /// The creator, by id or external id, whose members alone it sees.
+    pub creator: Option<&'a str>,
 }
 
 async fn create(env: &Env, global: &Global, wish: &Wish<'_>, scopes: &str) -> Outcome {
@@ -128,14 +136,20 @@ async fn create(env: &Env, global: &Global, wish: &Wish<'_>, scopes: &str) -> Ou
 fn show(global: &Global, row: &KeyRow, text: &str) -> Outcome {
     let warning = Scopes::stored(&row.scopes).warning();
     let json = json!({ "id": row.id, "key": text, "organization": row.organization_id, "scopes": scope_list(row),
-                       "expires_at": row.expires_at, "unlimited": row.unlimited, "warning": warning });
+                       "expires_at": row.expires_at, "unlimited": row.unlimited, "creator_id": row.creator_id,
+                       "warning": warning });
     let until = row.expires_at.map(|at| format!(", until {at}"));
+    let narrowed = row
+        .creator_id
+        .as_ref()
+        .map(|id| format!(", for the members of {id} only"));
     let warning = warning.map(|warning| format!("\n\nwarning: {warning}"));
     let sentence = format!(
-        "{text}\n\n{} with the scopes {}{}.\nIt is not shown again.{}",
+        "{text}\n\n{} with the scopes {}{}{}.\nIt is not shown again.{}",
         row.id,
         row.scopes,
         until.unwrap_or_default(),
+        narrowed.unwrap_or_default(),
         warning.unwrap_or_default()
     );
     output::one(global, &sentence, &json)
@@ -164,6 +178,10 @@ pub async fn make(
         );
         return Err(Failure::new(Failure::USAGE, text));
     };
+    let creator = match wish.creator {
+        None => None,
+        Some(word) => Some(creator(env, organization, word).await?),
+    };
     let new = NewKey {
         organization,
         name: wish.name,
@@ -171,12 +189,20 @@ pub async fn make(
         expires_at: wish.expires_in.map(|time| env.now().plus(time)),
         live: known.livemode,
         unlimited: wish.unlimited,
+        creator: creator.as_deref(),
     };
     let mut tx = env.db.begin().await?;
     access::ensure_organization(&mut tx, organization, &known.name, env.now()).await?;
     let (row, key) = access::create_key(&mut tx, env, &new).await?;
     tx.commit().await?;
     Ok((row, key.reveal()))
+}
+
+/// The id of the creator to whom a key can be narrowed.
+async fn creator(env: &Env, organization: &str, word: &str) -> Result<String, Failure> {
+    let found = creators::open(&env.db, organization, word).await?;
+    let found = found.map_err(|why| Failure::new(Failure::USAGE, format!("--creator: {why}")))?;
+    Ok(found.id)
 }
 
 async fn rotate(
@@ -207,7 +233,7 @@ fn unknown(organization: &str, id: &str) -> Failure {
 }
 
 async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
-    let keys = access::list_keys(&env.db, organization, None, LIST_MAX).await?;
+    let keys = access::list_keys(&env.db, organization, None, None, LIST_MAX).await?;
     let mut rows = Rows::new(&[
         "id",
         "name",
@@ -216,6 +242,7 @@ async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
         "last used",
         "expires",
         "revoked",
+        "creator",
         "scopes",
     ]);
     for key in &keys {
@@ -236,6 +263,7 @@ async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
             used,
             expires,
             revoked,
+            key.creator_id.clone().unwrap_or_default(),
             key.scopes.clone(),
         ]);
     }
@@ -244,7 +272,8 @@ async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
         .map(|key| {
             json!({ "id": key.id, "name": key.name, "last4": key.last4, "scopes": scope_list(key),
                     "created_at": key.created_at, "last_used_at": key.last_used_at,
-                    "expires_at": key.expires_at, "revoked_at": key.revoked_at, "unlimited": key.unlimited })
+                    "expires_at": key.expires_at, "revoked_at": key.revoked_at, "unlimited": key.unlimited,
+                    "creator_id": key.creator_id })
         })
         .collect();
     output::list(global, &rows, &Value::from(json))
@@ -252,7 +281,7 @@ async fn list(env: &Env, global: &Global, organization: &str) -> Outcome {
 
 async fn revoke(env: &Env, global: &Global, organization: &str, id: &str) -> Outcome {
     let mut tx = env.db.begin().await?;
-    let revoked = access::revoke_key(&mut tx, organization, id, env.now()).await?;
+    let revoked = access::revoke_key(&mut tx, organization, None, id, env.now()).await?;
     tx.commit().await?;
     let key = revoked.ok_or_else(|| unknown(organization, id))?;
     let json = json!({ "id": key.id, "revoked_at": key.revoked_at });

@@ -14,6 +14,7 @@ async fn key(world: &World) -> String {
         expires_at: None,
         live: false,
         unlimited: false,
+        creator: None,
     };
     let mut tx = env.db.begin().await.unwrap();
     let (_, key) = create_key(&mut tx, env, &new).await.unwrap();

@@ -276,6 +276,7 @@ async fn key(env: &Env, organization: &str) -> String {
         expires_at: None,
         live: false,
         unlimited: true,
+        creator: None,
     };
     let (_, key) = access::create_key(&mut tx, env, &new).await.unwrap();
     tx.commit().await.unwrap();

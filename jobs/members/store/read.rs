@@ -39,6 +39,8 @@ pub struct MemberRow {
     pub archived_at: Option<Timestamp>,
     /// Since when she is deleted.
     pub deleted_at: Option<Timestamp>,
+    /// The creator whose member she is.
+    pub creator_id: Option<String>,
 }
 
 /// How another system calls a member.
@@ -76,6 +78,7 @@ pub fn details(row: &MemberRow, keys: &[KeyRow], tags: &[TagRow]) -> Details {
         tags: tags.iter().map(|row| row.tag.clone()).collect(),
         keys: keys.iter().map(key).collect(),
         archived: row.archived_at.is_some(),
+        creator: row.creator_id.clone(),
     }
 }
 
@@ -113,20 +116,26 @@ pub struct Filter<'a> {
     pub created_before: Option<Timestamp>,
     /// Also the deleted ones.
     pub include_deleted: bool,
+    /// The id of the creator whose members they are.
+    pub creator: Option<&'a str>,
 }
 
 macro_rules! columns {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "SELECT m.id, m.email, m.email_verified, m.name, m.phone, m.meta, m.status, m.tier_id, m.joined_at,
-                m.created_at, m.updated_at, m.archived_at, m.deleted_at FROM members AS m ",
+                m.created_at, m.updated_at, m.archived_at, m.deleted_at, m.creator_id FROM members AS m ",
             $rest
         )
     };
 }
 
-const LIST: Sql = Sql::both(columns!(
-    "WHERE m.organization_id = $1
+macro_rules! filtered {
+    ($creator:literal) => {
+        columns!(concat!(
+            "WHERE m.organization_id = $1 AND ",
+            $creator,
+            "
        AND (CAST($2 AS TEXT) IS NULL OR m.id < $2)
        AND (CAST($3 AS TEXT) IS NULL OR m.email_normalized = $3)
        AND (CAST($4 AS TEXT) IS NULL OR m.id IN (
@@ -144,7 +153,12 @@ const LIST: Sql = Sql::both(columns!(
        AND (CAST($16 AS BIGINT) IS NULL OR m.created_at >= $16)
        AND (CAST($17 AS BIGINT) IS NULL OR m.created_at < $17)
      ORDER BY m.id DESC LIMIT $11"
-));
+        ))
+    };
+}
+const LIST: Sql = Sql::both(filtered!("CAST($18 AS TEXT) IS NULL"));
+/// A text of its own, so that the index on the creator serves it.
+const LIST_OF_CREATOR: Sql = Sql::both(filtered!("m.creator_id = $18"));
 pub(super) const GET: Sql = Sql::both(columns!("WHERE m.organization_id = $1 AND m.id = $2"));
 const BY_KEY: Sql = Sql::both(
     "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
@@ -183,8 +197,9 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<MemberRow>> {
     let (provider, external_id) = filter.foreign_key.unzip();
+    let list = if filter.creator.is_some() { LIST_OF_CREATOR } else { LIST };
     db.all(
-        LIST,
+        list,
         args![
             organization,
             before,
@@ -202,7 +217,8 @@ pub async fn list(
             filter.archived == Some(false),
             filter.joined_before,
             filter.created_after,
-            filter.created_before
+            filter.created_before,
+            filter.creator
         ],
     )
     .await

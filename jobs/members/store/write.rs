@@ -18,14 +18,14 @@ use crate::{
 /// Whose address a living member has is not inserted.
 const INSERT: Sql = Sql::both(
     "INSERT INTO members (id, organization_id, email, email_normalized, email_verified, name, phone, meta, archived_at,
-        joined_at, profile_edited_at, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11)
+        joined_at, profile_edited_at, created_at, updated_at, creator_id)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11, $12)
      ON CONFLICT (organization_id, email_normalized) WHERE email_normalized IS NOT NULL AND deleted_at IS NULL
      DO NOTHING RETURNING id",
 );
 const UPDATE: Sql = Sql::both(
     "UPDATE members SET email = $3, email_normalized = $4, email_verified = $5, name = $6, phone = $7, meta = $8,
-        archived_at = CASE WHEN $9 THEN coalesce(archived_at, $10) END,
+        creator_id = $12, archived_at = CASE WHEN $9 THEN coalesce(archived_at, $10) END,
         profile_edited_at = CASE WHEN $11 THEN $10 ELSE profile_edited_at END, updated_at = $10
      WHERE organization_id = $1 AND id = $2",
 );
@@ -75,7 +75,8 @@ pub async fn create(
             meta(details),
             details.archived.then_some(now),
             *joined_at,
-            now
+            now,
+            &details.creator
         ]
         .to_vec()
     });
@@ -127,7 +128,8 @@ pub async fn update(
         meta(after),
         after.archived,
         now,
-        profile
+        profile,
+        &after.creator
     ];
     tx.execute(UPDATE, row).await?;
     Ok(())

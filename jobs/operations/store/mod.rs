@@ -10,6 +10,7 @@ use crate::{
         Timestamp,
         db::{Db, Result, Sql, Tx},
     },
+    members::Whose,
 };
 
 /// An operation as it stands in the table.
@@ -153,6 +154,8 @@ const LIST: Sql = Sql::both(operation!(
        AND (CAST($3 AS TEXT) IS NULL OR object_id = $3)
        AND (CAST($4 AS TEXT) IS NULL OR member_id = $4)
        AND (CAST($5 AS TEXT) IS NULL OR id < $5)
+       AND (CAST($7 AS TEXT) IS NULL OR member_id IN (
+            SELECT m.id FROM members AS m WHERE m.organization_id = $1 AND m.creator_id = $7))
      ORDER BY id DESC LIMIT $6"
 ));
 const INSERT: Sql = Sql::both(
@@ -228,7 +231,7 @@ pub struct Filter<'a> {
     /// What they change.
     pub object_id: Option<&'a str>,
     /// Whom they are for.
-    pub member_id: Option<&'a str>,
+    pub whose: Whose<'a>,
 }
 
 /// Operations, newest first, those with ids below `before`.
@@ -242,11 +245,19 @@ pub async fn list(
     let Filter {
         state,
         object_id,
-        member_id,
+        whose: Whose { member, creator },
     } = *filter;
     db.all(
         LIST,
-        args![organization, state, object_id, member_id, before, limit],
+        args![
+            organization,
+            state,
+            object_id,
+            member,
+            before,
+            limit,
+            creator
+        ],
     )
     .await
 }

@@ -6,8 +6,10 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
-    both,
+    both, creators,
     kernel::{Timestamp, db::Sql, ports::StripeError},
+    members::{Edit, Whose},
+    roster,
     testing::START,
 };
 
@@ -39,6 +41,23 @@ both! {
         let answer: Value = serde_json::from_str(&done.answer.unwrap()).unwrap();
         assert_eq!(answer["cancel_at_period_end"], true);
         assert_eq!(db.rows::<(String, bool)>(SHOWN, &[]).await, [("active".to_owned(), true)]);
+    }
+
+    async fn operations_of_a_creator_are_those_for_her_members(db: TestDb) {
+        member(&db, "active").await;
+        let id = ordered(&db, &cancel(true)).await.unwrap();
+        let member = row(&db, &id).await.member_id.unwrap();
+        let mut tx = db.env.db.begin().await.unwrap();
+        let new = creators::New { name: "Ann", external_id: Some("ann") };
+        let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap().id;
+        let hers = Edit { creator: Some(Some("ann".to_owned())), ..Edit::default() };
+        roster::edit(&mut tx, &db, "default", &member, None, &hers).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        for (creator, found) in [(Some(ann.as_str()), 1), (Some("crt_other"), 0), (None, 1)] {
+            let filter = Filter { whose: Whose { member: None, creator }, ..Filter::default() };
+            let listed = store::list(&db.env.db, "default", &filter, None, 10).await.unwrap();
+            assert_eq!(listed.len(), found, "{creator:?}");
+        }
     }
 
     async fn a_transaction_that_is_dropped_orders_nothing(db: TestDb) {

@@ -17,6 +17,7 @@ use crate::{
         Timestamp,
         db::{Db, Result, Sql},
     },
+    members::Whose,
 };
 
 /// A subscription as people see it.
@@ -238,6 +239,8 @@ const SUBSCRIPTIONS: Sql = Sql::both(
        AND (CAST($3 AS TEXT) IS NULL OR c.member_id = $3)
        AND (CAST($4 AS TEXT) IS NULL OR s.status = $4)
        AND (CAST($5 AS BIGINT) IS NULL OR (s.created_at, s.id) < ($5, $6))
+       AND (CAST($8 AS TEXT) IS NULL OR c.member_id IN (
+            SELECT m.id FROM members AS m WHERE m.organization_id = $1 AND m.creator_id = $8))
      ORDER BY s.created_at DESC, s.id DESC LIMIT $7",
 );
 macro_rules! items {
@@ -278,6 +281,8 @@ const INVOICES: Sql = Sql::both(
        AND (CAST($3 AS TEXT) IS NULL OR i.status = $3)
        AND (CAST($4 AS TEXT) IS NULL OR i.subscription_id = $4)
        AND (CAST($5 AS BIGINT) IS NULL OR (i.created_at, i.id) < ($5, $6))
+       AND (CAST($8 AS TEXT) IS NULL OR c.member_id IN (
+            SELECT m.id FROM members AS m WHERE m.organization_id = $1 AND m.creator_id = $8))
      ORDER BY i.created_at DESC, i.id DESC LIMIT $7",
 );
 const EVENTS: Sql = Sql::both(
@@ -291,18 +296,19 @@ const EVENTS: Sql = Sql::both(
        AND (CAST($6 AS BIGINT) IS NULL OR (received_at, id) < ($6, $7))
      ORDER BY received_at DESC, id DESC LIMIT $8",
 );
-/// Subscriptions, newest first; `id`, `member` and `status` narrow the list.
+/// Subscriptions, newest first; `id`, `whose` and `status` narrow the list.
 pub async fn subscriptions(
     db: &Db,
     organization: &str,
     id: Option<&str>,
-    member: Option<&str>,
+    whose: Whose<'_>,
     status: Option<&str>,
     before: Option<Before<'_>>,
     limit: i64,
 ) -> Result<Vec<SubscriptionRow>> {
     let (time, last) = before.unzip();
-    db.all(SUBSCRIPTIONS, args![organization, id, member, status, time, last, limit]).await
+    let Whose { member, creator } = whose;
+    db.all(SUBSCRIPTIONS, args![organization, id, member, status, time, last, limit, creator]).await
 }
 
 /// The items of several subscriptions.
@@ -311,18 +317,20 @@ pub async fn items(db: &Db, organization: &str, subscriptions: &[String]) -> Res
     db.all(ITEMS, args![organization, ids]).await
 }
 
-/// Invoices, newest first; `member`, `status` and `subscription` narrow the list.
+/// Invoices, newest first; `whose`, `status` and `subscription` narrow the list.
 pub async fn invoices(
     db: &Db,
     organization: &str,
-    member: Option<&str>,
+    whose: Whose<'_>,
     status: Option<&str>,
     subscription: Option<&str>,
     before: Option<Before<'_>>,
     limit: i64,
 ) -> Result<Vec<InvoiceRow>> {
     let (time, last) = before.unzip();
-    db.all(INVOICES, args![organization, member, status, subscription, time, last, limit]).await
+    let Whose { member, creator } = whose;
+    let row = args![organization, member, status, subscription, time, last, limit, creator];
+    db.all(INVOICES, row).await
 }
 
 /// Which received events to list. What is `None` does not matter.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{customer, old_event as event, invoice, price, product, receive, registry, subscription};
 use crate::{
     both,
-    members::store as members,
+    members::{Whose, store as members},
     sync::store::read::{self, PurchaseRow},
     testing::TestDb,
 };
@@ -48,7 +48,7 @@ fn world() -> Vec<Value> {
 }
 
 async fn purchases(db: &TestDb, member: Option<&str>) -> Vec<PurchaseRow> {
-    read::purchases(&db.env.db, "default", db.env.now(), member, None, 10).await.unwrap()
+    read::purchases(&db.env.db, "default", db.env.now(), Whose { member, creator: None }, None, 10).await.unwrap()
 }
 
 fn ids(rows: &[PurchaseRow]) -> Vec<&str> {
@@ -71,7 +71,7 @@ both! {
         let of = read::purchases_of(&db.env.db, "default", db.env.now(), &[member.clone(), other]).await.unwrap();
         assert_eq!(of, all);
         assert!(read::purchases_of(&db.env.db, "other", db.env.now(), &[member]).await.unwrap().is_empty());
-        let rest = read::purchases(&db.env.db, "default", db.env.now(), None, Some((all[0].created_at, "ch_2")), 10).await;
+        let rest = read::purchases(&db.env.db, "default", db.env.now(), Whose::default(), Some((all[0].created_at, "ch_2")), 10).await;
         assert_eq!(ids(&rest.unwrap()), ["in_1"]);
     }
 

@@ -7,7 +7,8 @@ use crate::{
     both,
     entitlements::store as entitlements,
     kernel::{Timestamp, db::Sql, outbox::NewJob, ports::ObjectType},
-    members::store::{self as members, Filter, TierFilter},
+    creators,
+    members::{Whose, store::{self as members, Filter, TierFilter}},
     sync::{FetchObject, SyncState, standing, store::{events, read::{self, EventFilter}}},
     testing::TestDb,
 };
@@ -72,6 +73,13 @@ async fn what_is_named_is_looked_up_and_not_searched_for() {
                  WHERE p.organization_id = 'a' AND p.payment_intent_id = 'b'",
             ),
             "invoice_payments_intent (organization_id=? AND payment_intent_id=?)",
+        ),
+        (
+            Sql::both(
+                "EXPLAIN QUERY PLAN SELECT m.id FROM members AS m WHERE m.organization_id = 'a' AND m.creator_id = 'b'
+                   AND (1 IS NULL OR m.id < 'c') AND m.deleted_at IS NULL ORDER BY m.id DESC LIMIT 9",
+            ),
+            "members_creator (organization_id=? AND creator_id=?)",
         ),
     ] {
         let plan: Vec<(i64, i64, i64, String)> = db.rows(sql, &[]).await;
@@ -147,17 +155,17 @@ both! {
     async fn the_mirror_is_listed_newest_first_and_in_pages(db: TestDb) {
         fill(&db).await;
         let (env, org) = (&db.env, "default");
-        let subs = read::subscriptions(&env.db, org, None, None, None, None, 10).await.unwrap();
+        let subs = read::subscriptions(&env.db, org, None, Whose::default(), None, None, 10).await.unwrap();
         assert_eq!(subs.iter().map(|sub| sub.id.as_str()).collect::<Vec<_>>(), ["sub_2", "sub_1"]);
         assert!(subs.iter().all(|sub| sub.member_id.is_some()));
         let before = Some((subs[0].created_at, subs[0].id.as_str()));
-        let rest = read::subscriptions(&env.db, org, None, None, None, before, 10).await.unwrap();
+        let rest = read::subscriptions(&env.db, org, None, Whose::default(), None, before, 10).await.unwrap();
         assert_eq!(rest[0].id, "sub_1");
-        let one = read::subscriptions(&env.db, org, Some("sub_2"), None, Some("incomplete"), None, 1).await.unwrap();
+        let one = read::subscriptions(&env.db, org, Some("sub_2"), Whose::default(), Some("incomplete"), None, 1).await.unwrap();
         assert_eq!(one.len(), 1);
         assert_eq!(read::items(&env.db, org, &["sub_1".to_owned()]).await.unwrap()[0].unit_amount, Some(999));
         let member = subs[1].member_id.as_deref();
-        let invoices = read::invoices(&env.db, org, member, Some("paid"), Some("sub_1"), None, 10).await.unwrap();
+        let invoices = read::invoices(&env.db, org, Whose { member, creator: None }, Some("paid"), Some("sub_1"), None, 10).await.unwrap();
         assert_eq!((invoices.len(), invoices[0].amount_paid), (1, 999));
         let filter = EventFilter { state: Some("applied"), object_id: Some("sub_1"), ..EventFilter::default() };
         let events = read::events(&env.db, org, &filter, None, 10).await.unwrap();
@@ -185,5 +193,37 @@ both! {
         assert_eq!(serde_json::from_str::<serde_json::Value>(&tier.benefits).unwrap(), json!(["Ours"]));
         let all = entitlements::tiers(&env.db, org, None, 10).await.unwrap();
         assert_eq!(all.iter().filter(|tier| tier.is_default).count(), 1);
+    }
+
+    async fn what_is_listed_of_a_creator_is_that_of_her_members(db: TestDb) {
+        fill(&db).await;
+        let mut tx = db.env.db.begin().await.unwrap();
+        let new = creators::New { name: "Ann", external_id: Some("ann") };
+        let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap();
+        let key = Filter { foreign_key: Some(("stripe", "cus_1")), ..Filter::default() };
+        let member = members::list(&db.env.db, "default", &key, None, 1).await.unwrap().remove(0);
+        let (_, before) = members::details_in(&mut tx, "default", &member.id).await.unwrap().unwrap();
+        let mut hers = before.clone();
+        hers.creator = Some(ann.id.clone());
+        members::update(&mut tx, "default", &member.id, (&before, &hers), db.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        let (db, org) = (&db.env.db, "default");
+        let filter = Filter { creator: Some(&ann.id), ..Filter::default() };
+        let listed = members::list(db, org, &filter, None, 10).await.unwrap();
+        assert_eq!(listed.iter().map(|row| &row.id).collect::<Vec<_>>(), [&member.id]);
+        for (creator, member, found) in [
+            (Some(ann.id.as_str()), None, 1),
+            (Some(&ann.id), Some(member.id.as_str()), 1),
+            (Some(&ann.id), Some("mem_other"), 0),
+            (Some("crt_other"), None, 0),
+            (None, None, 2),
+        ] {
+            let whose = Whose { member, creator };
+            let now = Timestamp::from_seconds(1_760_000_000);
+            let subs = read::subscriptions(db, org, None, whose, None, None, 10).await.unwrap();
+            let invoices = read::invoices(db, org, whose, None, None, None, 10).await.unwrap();
+            let purchases = read::purchases(db, org, now, whose, None, 10).await.unwrap();
+            assert_eq!([subs.len(), invoices.len(), purchases.len()], [found; 3], "{whose:?}");
+        }
     }
 }

@@ -80,7 +80,7 @@ async fn a_key_revoked_elsewhere_stops_within_a_second() {
     let env = &app.state.env;
     let mut tx = env.db.begin().await.unwrap();
     let now = env.now();
-    access::revoke_key(&mut tx, "default", &id, now)
+    access::revoke_key(&mut tx, "default", None, &id, now)
         .await
         .unwrap();
     tx.commit().await.unwrap();

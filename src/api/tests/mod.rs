@@ -3,6 +3,7 @@
 mod access;
 mod catalog;
 mod contract;
+mod creators;
 mod document;
 mod installation;
 mod jobs;

@@ -1,6 +1,9 @@
 //! A second organization's key meets nothing of the first's, whatever route it takes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{body::Body, http::Method};
 use memberd_jobs::{
@@ -23,7 +26,7 @@ use super::{
 use crate::api::{openapi_text, router};
 
 /// An app in which both organizations have Stripe keys.
-async fn app() -> App {
+pub(super) async fn app() -> App {
     let mut app = App::new().await;
     let env = &mut app.state.env;
     let mut settings = (*env.settings).clone();
@@ -38,14 +41,14 @@ async fn app() -> App {
 }
 
 /// What the first organization has, by what the path calls it.
-struct Ours {
-    ids: BTreeMap<&'static str, String>,
+pub(super) struct Ours {
+    pub(super) ids: BTreeMap<&'static str, String>,
     grant: String,
 }
 
 impl Ours {
     /// Makes one of everything.
-    async fn make(app: &App, key: &str) -> Self {
+    pub(super) async fn make(app: &App, key: &str) -> Self {
         fill(&app.db).await;
         app.db.stripe.put(&price());
         let fetch = FetchObject::of(ObjectType::Price, "price_1");
@@ -57,7 +60,14 @@ impl Ours {
         let grant = app
             .post(key, &grants, &json!({"product_id": "prod_a"}))
             .await;
-        let new_key = json!({"name": "ours", "scopes": ["members:read"]});
+        let creator = id(app
+            .post(key, "/v1/creators", &json!({"name": "Ours"}))
+            .await);
+        let hers = json!({"creator_id": creator});
+        let path = format!("/v1/members/{member}");
+        let given = app.write(Method::PATCH, key, &path, &hers).await;
+        assert_eq!(given.status, 200, "{}", given.text);
+        let new_key = json!({"name": "ours", "scopes": ["members:read"], "creator_id": creator});
         let made = app.post(key, "/v1/keys", &new_key).await;
         let body = json!({"at_period_end": true});
         let order = app.post(key, "/v1/subscriptions/sub_1/cancel", &body).await;
@@ -71,6 +81,7 @@ impl Ours {
             ("webhook-endpoints", endpoint),
             ("webhook-deliveries", delivery),
             ("members", member),
+            ("creators", creator),
             ("jobs", app.nap("default", "ours").await),
             ("keys", id(made)),
             ("operations", id(order)),
@@ -86,7 +97,7 @@ impl Ours {
     }
 
     /// The path with our ids.
-    fn path(&self, template: &str) -> String {
+    pub(super) fn path(&self, template: &str) -> String {
         let group = template.split('/').nth(2).unwrap_or_default();
         let id = self.ids.get(group).map_or("", String::as_str);
         let path = template
@@ -108,7 +119,7 @@ impl Ours {
 }
 
 /// The example of the request's body, about our tier.
-fn body(operation: &Value) -> Option<String> {
+pub(super) fn body(operation: &Value) -> Option<String> {
     let schema = operation["requestBody"]["content"]["application/json"]["schema"].to_string();
     let name = schema
         .split("#/components/schemas/")
@@ -125,14 +136,20 @@ fn body(operation: &Value) -> Option<String> {
     Some(example.to_string().replace("prod_gold", "prod_a"))
 }
 
-async fn send(app: &App, key: &str, method: &Method, path: &str, body: Option<&str>) -> Answered {
+pub(super) async fn send(
+    app: &App,
+    key: &str,
+    method: &Method,
+    path: &str,
+    body: Option<&str>,
+) -> Answered {
     let request = request(method.clone(), path, key).header("content-type", "application/json");
     let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
     app.send(request.body(body).unwrap()).await
 }
 
 /// All rows of the first organization.
-async fn rows(app: &App) -> Vec<(String, String)> {
+pub(super) async fn rows(app: &App) -> BTreeMap<String, BTreeSet<String>> {
     while !app.state.tasks.is_empty() {
         tokio::task::yield_now().await;
     }
@@ -142,15 +159,17 @@ async fn rows(app: &App) -> Vec<(String, String)> {
            AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) AS c WHERE c.name = 'organization_id')",
     );
     let tables: Vec<(String, String)> = app.db.rows(tables, &[]).await;
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     for (table, columns) in tables {
-        let text = format!(
-            "SELECT coalesce(group_concat(json_array({columns})), '') FROM {table} WHERE organization_id = 'default'"
-        );
+        let text =
+            format!("SELECT json_array({columns}) FROM {table} WHERE organization_id = 'default'");
         let held: Vec<(String,)> = app.db.rows(Sql::both(text.leak()), &[]).await;
-        found.push((table, held.into_iter().next().unwrap().0));
+        found.insert(table, held.into_iter().map(|row| row.0).collect());
     }
-    let filled = found.iter().filter(|(_, rows)| !rows.is_empty()).count();
+    let filled = found
+        .values()
+        .filter(|rows: &&BTreeSet<String>| !rows.is_empty());
+    let filled = filled.count();
     assert!(filled > 10, "only {filled} tables have rows");
     found
 }
@@ -185,8 +204,9 @@ async fn another_organizations_key_finds_nothing_of_ours_on_any_route_and_change
     let bulk = send(&app, &other, &Method::POST, "/v1/jobs/bulk", Some(&bulk)).await;
     assert!(bulk.status.is_success(), "{}", bulk.text);
     assert!(walked > 50, "only {walked} routes");
-    for (was, is) in before.iter().zip(rows(&app).await) {
-        assert_eq!(*was, is, "{} has changed", was.0);
+    let after = rows(&app).await;
+    for (table, was) in &before {
+        assert_eq!(*was, after[table], "{table} has changed");
     }
 }
 

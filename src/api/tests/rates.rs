@@ -108,6 +108,7 @@ async fn unlimited(app: &App) -> String {
         expires_at: None,
         live: false,
         unlimited: true,
+        creator: None,
     };
     let mut tx = env.db.begin().await.unwrap();
     let (_, key) = access::create_key(&mut tx, env, &new).await.unwrap();

@@ -122,6 +122,7 @@ impl App {
             expires_at: None,
             live: false,
             unlimited: false,
+            creator: None,
         };
         let mut tx = env.db.begin().await.unwrap();
         let (_, key) = access::create_key(&mut tx, env, &new).await.unwrap();

@@ -1,6 +1,7 @@
 //! Version 1: one folder for each group of routes, one file for each endpoint.
 
 mod coupons;
+mod creators;
 mod info;
 mod invoices;
 mod jobs;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(schedules::routes())
         .merge(nodes::routes())
         .merge(members::routes())
+        .merge(creators::routes())
         .merge(tiers::routes())
         .merge(plans::routes())
         .merge(coupons::routes())

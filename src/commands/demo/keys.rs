@@ -41,6 +41,7 @@ impl Keys {
                 expires_at: None,
                 live: false,
                 unlimited: variable == ADMIN,
+                creator: None,
             };
             let (_, key) = create_key(&mut tx, env, &new).await?;
             keys.push(DemoKey {

@@ -10,6 +10,7 @@ use crate::{
         Timestamp,
         db::{Db, Result, Sql},
     },
+    members::Whose,
 };
 
 use super::Before;
@@ -127,6 +128,14 @@ const NEWEST_OF: Sql = Sql::both(newest!(
     "h.customer_id IN (SELECT id FROM customers WHERE organization_id = $1 AND member_id = $6)"
 ));
 
+/// Those of a creator's members, or of one of them.
+const NEWEST_OF_CREATOR: Sql = Sql::both(newest!(
+    "i.customer_id IN (SELECT c.id FROM customers AS c JOIN members AS m ON m.organization_id = $1 AND m.id = c.member_id
+        WHERE c.organization_id = $1 AND m.creator_id = $7 AND (CAST($6 AS TEXT) IS NULL OR m.id = $6))",
+    "h.customer_id IN (SELECT c.id FROM customers AS c JOIN members AS m ON m.organization_id = $1 AND m.id = c.member_id
+        WHERE c.organization_id = $1 AND m.creator_id = $7 AND (CAST($6 AS TEXT) IS NULL OR m.id = $6))"
+));
+
 /// Those of the customers of several members, the newest of each.
 macro_rules! of_members {
     ($these:literal) => {
@@ -152,19 +161,24 @@ const OF_MEMBERS: Sql = Sql::split(
     ),
 );
 
-/// Purchases, newest first; `member` narrows the list.
+/// Purchases, newest first; `whose` narrows the list.
 pub async fn purchases(
     db: &Db,
     organization: &str,
     now: Timestamp,
-    member: Option<&str>,
+    whose: Whose<'_>,
     before: Option<Before<'_>>,
     limit: i64,
 ) -> Result<Vec<PurchaseRow>> {
     let (time, last) = before.unzip();
-    match member {
-        None => db.all(NEWEST, args![organization, now, time, last, limit]).await,
-        Some(member) => db.all(NEWEST_OF, args![organization, now, time, last, limit, member]).await,
+    let Whose { member, creator } = whose;
+    match (creator, member) {
+        (Some(creator), _) => {
+            let row = args![organization, now, time, last, limit, member, creator];
+            db.all(NEWEST_OF_CREATOR, row).await
+        }
+        (None, Some(member)) => db.all(NEWEST_OF, args![organization, now, time, last, limit, member]).await,
+        (None, None) => db.all(NEWEST, args![organization, now, time, last, limit]).await,
     }
 }
 

@@ -49,6 +49,9 @@ struct KeyInfo {
     id: String,
     /// Its scopes.
     scopes: Vec<ScopeWord>,
+    /// The creator whose members' rows alone it sees and touches.
+    #[schema(example = "crt_01JAAAAAAAAAAAAAAAAAAAAAAA")]
+    creator_id: Option<String>,
 }
 
 /// This installation and this key
@@ -71,6 +74,7 @@ pub(super) async fn show(State(state): State<ApiState>, caller: Caller, _: NoQue
         key: KeyInfo {
             id: caller.key_id,
             scopes: caller.scopes.iter().map(Word::<Scope>).collect(),
+            creator_id: caller.creator,
         },
     })
 }

@@ -197,7 +197,7 @@ pub(super) async fn list(
     let rows = mirror::invoices(
         &state.env.db,
         &caller.organization,
-        filters.member_id.as_deref(),
+        caller.whose(filters.member_id.as_deref()),
         filters.status.as_deref(),
         filters.subscription_id.as_deref(),
         before.as_ref().map(|(time, id)| (*time, id.as_str())),

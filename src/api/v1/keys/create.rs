@@ -12,7 +12,10 @@ use utoipa::{
 };
 
 use super::model::CreatedKey;
-use crate::api::{Answer, ApiState, Caller, Code, Json, NoQuery, Problem, ScopeWord, Text};
+use crate::api::{
+    Answer, ApiState, Caller, Code, Json, NoQuery, Problem, ScopeWord, Text,
+    v1::creators::{CreatorId, creator_to_be},
+};
 
 /// The name of a key.
 type Name = Text<NAME_CHARS_MAX>;
@@ -33,6 +36,9 @@ pub(super) struct NewKeyBody {
     /// Whether it may call as often as it likes; only a key that may itself can make such a one.
     #[serde(default)]
     unlimited: bool,
+    /// The creator, by id or external id, whose members' rows alone it will see and touch. What a narrowed key makes is
+    /// narrowed to the same creator.
+    creator_id: Option<CreatorId>,
 }
 
 /// At least one scope.
@@ -52,7 +58,7 @@ impl ToSchema for SomeScopes {}
 
 /// Make a key
 ///
-/// The answer shows the secret, once. A key cannot make one that may do more than itself.
+/// The answer shows the secret, once. A key cannot make one that may do or see more than itself.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "create_key", request_body = NewKeyBody,
     responses((status = 201, description = "The key and its secret.", body = CreatedKey)))]
 pub(super) async fn create(
@@ -64,6 +70,7 @@ pub(super) async fn create(
     let env = &state.env;
     let scopes: Scopes = body.scopes.iter().map(|word| word.0).collect();
     check(&body, &scopes, &caller, env.now())?;
+    let creator = creator_to_be(&state, &caller, body.creator_id.as_ref()).await?;
     let settings = env.settings.organizations.get(&caller.organization);
     let new = NewKey {
         organization: &caller.organization,
@@ -72,6 +79,7 @@ pub(super) async fn create(
         expires_at: body.expires_at,
         live: settings.is_some_and(|organization| organization.livemode),
         unlimited: body.unlimited,
+        creator: creator.as_deref(),
     };
     let mut tx = env.db.begin().await?;
     let (row, key) = access::create_key(&mut tx, env, &new).await?;

@@ -8,7 +8,8 @@ use crate::api::{Answer, ApiState, Caller, Json, Page, Paging, Query, place};
 
 /// List keys
 ///
-/// The organization's keys without their secrets, newest first; also those that are expired or revoked.
+/// The organization's keys without their secrets, newest first; also those that are expired or revoked. A narrowed key
+/// sees those that are narrowed to the same creator.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", operation_id = "list_keys", params(Paging),
     responses((status = 200, description = "A page of keys.", body = Page<ApiKey>)))]
 pub(super) async fn list(
@@ -21,6 +22,7 @@ pub(super) async fn list(
     let rows = access::list_keys(
         &state.env.db,
         &caller.organization,
+        caller.creator.as_deref(),
         after.as_ref().map(|(time, id)| (*time, id.as_str())),
         paging.limit.fetch(),
     )

@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
-const GATE: Gate = Gate::Scope(Scope::KeysWrite);
+const GATE: Gate = Gate::Narrowed(Scope::KeysWrite);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let filters = [Code::InvalidCursor];

@@ -37,6 +37,9 @@ pub(super) struct ApiKey {
     last_used_at: Option<Timestamp>,
     /// Whether it may call as often as it likes.
     unlimited: bool,
+    /// The creator whose members' rows alone it sees and touches.
+    #[schema(example = "crt_01JAAAAAAAAAAAAAAAAAAAAAAA")]
+    creator_id: Option<String>,
 }
 
 impl From<KeyRow> for ApiKey {
@@ -51,6 +54,7 @@ impl From<KeyRow> for ApiKey {
             revoked_at: row.revoked_at,
             last_used_at: row.last_used_at,
             unlimited: row.unlimited,
+            creator_id: row.creator_id,
         }
     }
 }

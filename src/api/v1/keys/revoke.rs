@@ -21,7 +21,14 @@ pub(super) async fn revoke(
 ) -> Answer<Json<ApiKey>> {
     let env = &state.env;
     let mut tx = env.db.begin().await?;
-    let row = access::revoke_key(&mut tx, &caller.organization, &id, env.now()).await?;
+    let row = access::revoke_key(
+        &mut tx,
+        &caller.organization,
+        caller.creator.as_deref(),
+        &id,
+        env.now(),
+    )
+    .await?;
     tx.commit().await?;
     state.keys.forget(&id);
     let row = row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no key {id}")))?;

@@ -27,7 +27,7 @@ pub(super) struct Rotation {
 
 /// Rotate a key
 ///
-/// Makes a key with the same name, scopes, limits and end, and answers its secret, once. The old one works on for a
+/// Makes a key with the same name, scopes, limits, creator and end, and answers its secret, once. The old one works on for a
 /// while. A key cannot rotate one that may do more than itself.
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotate_key",
     request_body = Option<Rotation>,
@@ -50,6 +50,7 @@ pub(super) async fn rotate(
     let live = settings.is_some_and(|organization| organization.livemode);
     let mut tx = env.db.begin().await?;
     let row = access::lock_key(&mut tx, &caller.organization, &id).await?;
+    let row = row.filter(|row| caller.sees(row.creator_id.as_deref()));
     let row = row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no key {id}")))?;
     if row.has_ended(env.now()) {
         let detail = format!("{id} works no more: make a new key");

@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    super::creators::CreatorId,
     fields::{Email, ForeignKeys, MetaBody, Name, Phone, Tags},
     model::{Around, Member},
     write::{RACE_TRIES_MAX, headed, refused, settle},
@@ -42,13 +43,15 @@ pub(super) struct NewMemberBody {
     /// Whether she is archived; `false` unless said otherwise.
     #[serde(default)]
     archived: bool,
+    /// The creator whose member she will be, by id or external id; a narrowed key's own unless said otherwise.
+    creator_id: Option<CreatorId>,
     /// When she joined; now unless said otherwise.
     #[schema(value_type = Option<String>, format = DateTime)]
     joined_at: Option<Timestamp>,
 }
 
 impl NewMemberBody {
-    fn into_new(self) -> NewMember {
+    fn into_new(self, caller: &Caller) -> NewMember {
         NewMember {
             details: Details {
                 email: Some(self.email.0),
@@ -59,6 +62,10 @@ impl NewMemberBody {
                 tags: self.tags.map(|tags| tags.0).unwrap_or_default(),
                 keys: self.foreign_keys.map(|keys| keys.0).unwrap_or_default(),
                 archived: self.archived,
+                creator: self
+                    .creator_id
+                    .map(|text| text.0)
+                    .or_else(|| caller.creator.clone()),
             },
             joined_at: self.joined_at,
         }
@@ -84,7 +91,7 @@ pub(super) async fn create(
         Begun::First(once) => once,
         Begun::Replayed(response) => return headed(response).await,
     };
-    let made = make(&state, &caller, &body.into_new(), &once).await;
+    let made = make(&state, &caller, &body.into_new(&caller), &once).await;
     headed(once.ended(&state, made).await?.into_response()).await
 }
 
@@ -97,7 +104,7 @@ async fn make(state: &ApiState, caller: &Caller, new: &NewMember, once: &Once) -
         match roster::create(&mut tx, env, organization, new).await {
             Err(db::Error::Conflict(_)) if tries < RACE_TRIES_MAX => tries += 1,
             Err(error) => return Err(error.into()),
-            Ok(Err(why)) => return Err(refused(&why, "new")),
+            Ok(Err(why)) => return Err(refused(caller, &why, "new")),
             Ok(Ok(id)) => {
                 let kept = settle(tx, caller, &id, around, (StatusCode::CREATED, once)).await?;
                 tracing::info!(member = id, by = caller.key_id, "a member was made");

@@ -32,13 +32,6 @@ type Tag = Text<TAG_CHARS_MAX>;
 /// Her id in another system.
 type ExternalId = Text<EXTERNAL_ID_CHARS_MAX>;
 
-/// A field that may be left out, but is not null.
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
 /// An address.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Email(pub(super) String);

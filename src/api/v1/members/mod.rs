@@ -22,9 +22,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::operations::PLACED;
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
-const READ: Gate = Gate::Scope(Scope::MembersRead);
-const WRITE: Gate = Gate::Scope(Scope::MembersWrite);
-const ORDER: Gate = Gate::Scope(Scope::SubscriptionsWrite);
+pub(super) use model::is_hers;
+
+const READ: Gate = Gate::Narrowed(Scope::MembersRead);
+const WRITE: Gate = Gate::Narrowed(Scope::MembersWrite);
+const ORDER: Gate = Gate::Narrowed(Scope::SubscriptionsWrite);
+/// How the links to Stripe are doing: it names other members with whom one is in conflict.
+const SYNC: Gate = Gate::Scope(Scope::MembersRead);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let filters = [Code::InvalidFilter, Code::InvalidCursor];
@@ -66,7 +70,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
             routes!(show::show),
         ))
         .routes(gated(READ, &missing, routes!(access::access)))
-        .routes(gated(READ, &missing, routes!(sync::sync)))
+        .routes(gated(SYNC, &missing, routes!(sync::sync)))
         .routes(gated(ORDER, &checkout, routes!(checkout::checkout)))
         .routes(gated(WRITE, &creating, routes!(create::create)))
         .routes(gated(WRITE, &editing, routes!(replace::replace)))

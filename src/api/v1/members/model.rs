@@ -98,6 +98,9 @@ pub(super) struct Member {
     /// Since when she is deleted.
     #[schema(value_type = Option<String>, format = DateTime)]
     deleted_at: Option<Timestamp>,
+    /// The creator whose member she is.
+    #[schema(example = "crt_01JAAAAAAAAAAAAAAAAAAAAAAA")]
+    creator_id: Option<String>,
 }
 
 /// How another system calls a member.
@@ -282,6 +285,7 @@ impl Around {
             updated_at: row.updated_at,
             archived_at: row.archived_at,
             deleted_at: row.deleted_at,
+            creator_id: details.creator,
         }
     }
 }
@@ -310,12 +314,29 @@ async fn active_entitlements(
     Ok(by_member)
 }
 
-/// The member that a path names by her id or by `ext:<provider>:<id>`.
+/// The member that a path names by her id or by `ext:<provider>:<id>`. One of another creator is not there.
 pub(super) async fn found(state: &ApiState, caller: &Caller, word: &str) -> Answer<MemberRow> {
     let (db, organization) = (&state.env.db, &caller.organization);
     let row = match members::resolve(db, organization, word).await? {
         Some(id) => members::get(db, organization, &id).await?,
         None => None,
     };
+    let row = row.filter(|row| caller.sees(row.creator_id.as_deref()));
     row.ok_or_else(|| Problem::new(Code::MemberNotFound, format!("there is no member {word}")))
+}
+
+/// Whether what is about this member, or about nobody, is the caller's to see.
+pub(in crate::api::v1) async fn is_hers(
+    state: &ApiState,
+    caller: &Caller,
+    member: Option<&str>,
+) -> Answer<bool> {
+    if caller.creator.is_none() {
+        return Ok(true);
+    }
+    let Some(member) = member else {
+        return Ok(false);
+    };
+    let row = members::get(&state.env.db, &caller.organization, member).await?;
+    Ok(row.is_some_and(|row| caller.sees(row.creator_id.as_deref())))
 }

@@ -6,11 +6,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    fields::{Email, ForeignKeys, MetaBody, Name, Phone, Tags, given},
+    super::creators::CreatorId,
+    fields::{Email, ForeignKeys, MetaBody, Name, Phone, Tags},
     model::Member,
     write::edit,
 };
-use crate::api::{Answer, ApiState, Caller, IfMatch, Json, NoQuery, Path, words::Change};
+use crate::api::{
+    Answer, ApiState, Caller, IfMatch, Json, NoQuery, Path,
+    words::{Change, given},
+};
 
 /// A member as she is to be.
 #[derive(Deserialize, ToSchema)]
@@ -45,6 +49,10 @@ pub(super) struct MemberBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool)]
     archived: Option<bool>,
+    /// The creator whose member she is, by id or external id; left out, it stays; null: nobody's.
+    #[serde(default)]
+    #[schema(value_type = Option<CreatorId>)]
+    creator_id: Change<CreatorId>,
 }
 
 impl MemberBody {
@@ -60,6 +68,7 @@ impl MemberBody {
             tags: self.tags.map(|tags| tags.0),
             keys: self.foreign_keys.map(|keys| keys.0),
             archived: self.archived,
+            creator: self.creator_id.said().map(|id| id.map(|text| text.0)),
         }
     }
 }

@@ -6,11 +6,15 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    fields::{Email, ForeignKeys, MetaMerge, Name, Phone, Tags, given},
+    super::creators::CreatorId,
+    fields::{Email, ForeignKeys, MetaMerge, Name, Phone, Tags},
     model::Member,
     write::edit,
 };
-use crate::api::{Answer, ApiState, Caller, IfMatch, Json, NoQuery, Path, words::Change};
+use crate::api::{
+    Answer, ApiState, Caller, IfMatch, Json, NoQuery, Path,
+    words::{Change, given},
+};
 
 /// What to change; what is left out stays.
 #[derive(Deserialize, ToSchema)]
@@ -49,6 +53,10 @@ pub(super) struct MemberEditBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool)]
     archived: Option<bool>,
+    /// The creator whose member she is, by id or external id; left out, it stays; null: nobody's.
+    #[serde(default)]
+    #[schema(value_type = Option<CreatorId>)]
+    creator_id: Change<CreatorId>,
 }
 
 impl MemberEditBody {
@@ -72,6 +80,7 @@ impl MemberEditBody {
                 .said()
                 .map(|keys| keys.map(|keys| keys.0).unwrap_or_default()),
             archived: self.archived,
+            creator: self.creator_id.said().map(|id| id.map(|text| text.0)),
         }
     }
 }

@@ -7,6 +7,7 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use memberd_jobs::{
+    creators::Refused::{Archived, NoCreator},
     kernel::db::{self, Tx},
     members::{Edit, store as members},
     roster::{self, Outcome, Refused},
@@ -19,9 +20,18 @@ use crate::api::{Answer, ApiState, Caller, Code, IfMatch, Kept, Once, Problem, t
 /// Times it is tried when somebody else takes an address or a key at the same moment. The second time, that is seen.
 pub(super) const RACE_TRIES_MAX: u32 = 3;
 
-/// A refusal as the caller's problem.
-pub(super) fn refused(why: &Refused, word: &str) -> Problem {
-    let detail = why.to_string();
+/// A refusal as the caller's problem. A narrowed caller is not told the id of the member who has an address or a key: she
+/// may be another creator's.
+pub(super) fn refused(caller: &Caller, why: &Refused, word: &str) -> Problem {
+    let detail = match why {
+        Refused::EmailTaken(_) if caller.creator.is_some() => {
+            "another member has this address".to_owned()
+        }
+        Refused::KeyTaken { key, .. } if caller.creator.is_some() => {
+            format!("another member has the key of {}", key.provider)
+        }
+        _ => why.to_string(),
+    };
     let pointer = format!("#/{}", why.field());
     match why {
         Refused::NoMember => {
@@ -33,10 +43,18 @@ pub(super) fn refused(why: &Refused, word: &str) -> Problem {
         Refused::Invalid(invalid) => {
             Problem::field(Code::InvalidRequest, pointer, invalid.why.clone()).unprocessable()
         }
-        Refused::KeyTaken { .. } | Refused::KeyLinked(_) => {
+        Refused::Creator(NoCreator) if caller.creator.is_some() => not_hers(),
+        Refused::Creator(Archived(id)) if !caller.sees(Some(id)) => not_hers(),
+        Refused::KeyTaken { .. } | Refused::KeyLinked(_) | Refused::Creator(_) => {
             Problem::field(Code::InvalidRequest, pointer, detail).unprocessable()
         }
     }
+}
+
+/// A narrowed caller may make a member of its own creator, and of no other.
+fn not_hers() -> Problem {
+    let detail = "your key is narrowed to a creator: a member is hers, and can be nobody else's";
+    Problem::field(Code::InsufficientScope, "#/creator_id", detail)
 }
 
 /// What to do to a member.
@@ -80,7 +98,7 @@ pub(super) async fn write(
         match done(&mut tx, state, caller, &row.id, expected, write).await {
             Err(db::Error::Conflict(_)) if tries < RACE_TRIES_MAX => tries += 1,
             Err(error) => return Err(error.into()),
-            Ok(Err(why)) => return Err(refused(&why, word)),
+            Ok(Err(why)) => return Err(refused(caller, &why, word)),
             Ok(Ok(what)) => {
                 let kept = settle(tx, caller, &row.id, around, (StatusCode::OK, once)).await?;
                 if let Some(what) = what {
@@ -124,7 +142,7 @@ async fn done(
     Ok(done.map(|is_new| is_new.then_some(what)))
 }
 
-/// Commits with the answer: the member as she is now.
+/// Commits with the answer: the member as she is now. A narrowed caller commits nothing that is not its creator's then.
 pub(super) async fn settle(
     mut tx: Tx,
     caller: &Caller,
@@ -134,6 +152,9 @@ pub(super) async fn settle(
 ) -> Answer<Kept> {
     let written = members::details_in(&mut tx, &caller.organization, id).await?;
     let (row, details) = written.ok_or_else(|| Problem::internal(&"a member vanished"))?;
+    if !caller.sees(details.creator.as_deref()) {
+        return Err(not_hers());
+    }
     let kept = Kept::json(status, &around.show_written(row, details))?;
     once.settle(&mut tx, &kept).await?;
     tx.commit().await?;

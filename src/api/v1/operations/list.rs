@@ -45,7 +45,7 @@ pub(super) async fn list(
     let filter = Filter {
         state: filters.state.map(|word| word.0.as_str()),
         object_id: filters.object_id.as_deref(),
-        member_id: filters.member_id.as_deref(),
+        whose: caller.whose(filters.member_id.as_deref()),
     };
     let rows = store::list(
         &state.env.db,

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
-const WRITE: Gate = Gate::Scope(Scope::SubscriptionsWrite);
+const WRITE: Gate = Gate::Narrowed(Scope::SubscriptionsWrite);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let filters = [Code::InvalidFilter, Code::InvalidCursor];

@@ -8,7 +8,7 @@ use memberd_jobs::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Operation;
+use super::{super::subscriptions::found, Operation};
 use crate::api::{
     Answer, ApiState, Begun, Caller, Code, DryRun, IdempotencyKey, Kept, Once, Problem,
 };
@@ -39,6 +39,16 @@ pub(in crate::api::v1) async fn place(
     DryRun { dry_run }: DryRun,
     wanted: &Order,
 ) -> Answer<Response> {
+    if let (
+        Some(_),
+        Order::CancelSubscription { id, .. }
+        | Order::PauseSubscription { id, .. }
+        | Order::ResumeSubscription { id },
+    ) = (&caller.creator, wanted)
+    {
+        // Of another creator's member it is not there.
+        found(state, caller, id).await?;
+    }
     let once = if dry_run {
         Once::without_key()
     } else {

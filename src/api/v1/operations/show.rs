@@ -4,7 +4,9 @@ use axum::extract::State;
 use memberd_jobs::operations::store;
 
 use super::Operation;
-use crate::api::{Answer, ApiState, Caller, Code, Json, NoQuery, Path, Problem};
+use crate::api::{
+    Answer, ApiState, Caller, Code, Json, NoQuery, Path, Problem, v1::members::is_hers,
+};
 
 /// Show an operation
 ///
@@ -19,7 +21,12 @@ pub(super) async fn show(
     _: NoQuery,
 ) -> Answer<Json<Operation>> {
     let row = store::get(&state.env.db, &caller.organization, &id).await?;
-    let row =
-        row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no operation {id}")))?;
+    let row = match row {
+        Some(row) if is_hers(&state, &caller, row.member_id.as_deref()).await? => row,
+        _ => {
+            let detail = format!("there is no operation {id}");
+            return Err(Problem::new(Code::NotFound, detail));
+        }
+    };
     Ok(Json(Operation::of(row, false)))
 }

@@ -40,7 +40,7 @@ pub(super) async fn list(
         &state.env.db,
         &caller.organization,
         state.env.now(),
-        filters.member_id.as_deref(),
+        caller.whose(filters.member_id.as_deref()),
         before.as_ref().map(|(time, id)| (*time, id.as_str())),
         filters.limit.fetch(),
     )

@@ -11,6 +11,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    let gate = Gate::Scope(Scope::InvoicesRead);
+    let gate = Gate::Narrowed(Scope::InvoicesRead);
     OpenApiRouter::new().routes(gated(gate, &[Code::InvalidCursor], routes!(list::list)))
 }

@@ -43,7 +43,7 @@ pub(super) async fn list(
         &state.env.db,
         &caller.organization,
         None,
-        filters.member_id.as_deref(),
+        caller.whose(filters.member_id.as_deref()),
         filters.status.as_deref(),
         before.as_ref().map(|(time, id)| (*time, id.as_str())),
         filters.limit.fetch(),

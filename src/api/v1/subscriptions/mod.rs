@@ -13,8 +13,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::operations::PLACED;
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
-const READ: Gate = Gate::Scope(Scope::InvoicesRead);
-const WRITE: Gate = Gate::Scope(Scope::SubscriptionsWrite);
+pub(super) use model::found;
+
+const READ: Gate = Gate::Narrowed(Scope::InvoicesRead);
+const WRITE: Gate = Gate::Narrowed(Scope::SubscriptionsWrite);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let filters = [Code::InvalidCursor];

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::super::paying::{PaymentMethod, PlanName};
-use crate::api::{Answer, ApiState, Caller, amount};
+use crate::api::{Answer, ApiState, Caller, Code, Problem, amount};
 
 /// A subscription, in Stripe's words.
 #[derive(Serialize, ToSchema)]
@@ -310,6 +310,27 @@ async fn extended(
             Some((grant.subscription_id?, extension))
         })
         .collect())
+}
+
+/// The subscription with this id, if it is of a member whom the caller sees.
+pub(in crate::api::v1) async fn found(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+) -> Answer<SubscriptionRow> {
+    let (db, organization) = (&state.env.db, &caller.organization);
+    let rows = mirror::subscriptions(
+        db,
+        organization,
+        Some(id),
+        caller.whose(None),
+        None,
+        None,
+        1,
+    )
+    .await?;
+    let row = rows.into_iter().next();
+    row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no subscription {id}")))
 }
 
 /// When it renews, or when it expires: never both.

@@ -1,10 +1,11 @@
 //! `GET /v1/subscriptions/{id}`
 
-use axum::extract::State;
-use memberd_jobs::sync::store::read as mirror;
+use std::slice;
 
-use super::model::{Items, Subscription};
-use crate::api::{Answer, ApiState, Caller, Code, Json, NoQuery, Path, Problem};
+use axum::extract::State;
+
+use super::model::{Items, Subscription, found};
+use crate::api::{Answer, ApiState, Caller, Json, NoQuery, Path};
 
 /// Show a subscription
 ///
@@ -18,11 +19,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     _: NoQuery,
 ) -> Answer<Json<Subscription>> {
-    let (db, organization) = (&state.env.db, &caller.organization);
-    let rows = mirror::subscriptions(db, organization, Some(&id), None, None, None, 1).await?;
-    let mut items = Items::of(&state, &caller, &rows).await?;
-    let row = rows.into_iter().next();
-    let row =
-        row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no subscription {id}")))?;
+    let row = found(&state, &caller, &id).await?;
+    let mut items = Items::of(&state, &caller, slice::from_ref(&row)).await?;
     Ok(Json(items.show(row)))
 }

@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::operations::PLACED;
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
-const READ: Gate = Gate::Scope(Scope::MembersRead);
+const READ: Gate = Gate::Narrowed(Scope::MembersRead);
 const WRITE: Gate = Gate::Scope(Scope::MembersWrite);
 const ORDER: Gate = Gate::Scope(Scope::SubscriptionsWrite);
 

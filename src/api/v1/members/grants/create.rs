@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    super::model::found,
+    super::model::{found, is_hers},
     model::{Grant, Kind, KindWord},
 };
 use crate::api::{
@@ -86,6 +86,11 @@ pub(super) async fn create(
         starts_at: body.starts_at,
         ends_at: body.until,
     };
+    if let Some(giver) = &new.from_member_id
+        && !is_hers(&state, &caller, Some(giver)).await?
+    {
+        return Err(refuse(&NotGranted::NoGiver(giver.clone()), &member.id));
+    }
     let asked = json!({ "grant_to": member.id, "product_id": new.product_id, "kind": new.source.as_str(),
         "external_reference": new.external_reference, "subscription_id": new.subscription_id,
         "from_member_id": new.from_member_id, "note": new.note, "starts_at": new.starts_at, "until": new.ends_at });
@@ -110,6 +115,11 @@ async fn give(
     let (status, row) = match granted {
         Ok(Granted::New(row)) => (StatusCode::CREATED, row),
         Ok(Granted::Known(row)) => (StatusCode::OK, row),
+        // Whose grant it is would tell a narrowed caller of another creator's member.
+        Err(NotGranted::ReferenceTaken(_)) if caller.creator.is_some() => {
+            let why = NotGranted::ReferenceTaken("another grant".to_owned());
+            return Err(refuse(&why, member));
+        }
         Err(why) => return Err(refuse(&why, member)),
     };
     let id = row.id.clone();

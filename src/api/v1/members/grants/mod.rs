@@ -10,8 +10,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
-const READ: Gate = Gate::Scope(Scope::MembersRead);
-const GRANT: Gate = Gate::Scope(Scope::AccessGrant);
+const READ: Gate = Gate::Narrowed(Scope::MembersRead);
+const GRANT: Gate = Gate::Narrowed(Scope::AccessGrant);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let pages = [Code::MemberNotFound, Code::InvalidCursor];

@@ -1,0 +1,87 @@
+//! A creator as the API shows her, and as it is told of her.
+
+use memberd_jobs::{
+    creators::{self, EXTERNAL_ID_CHARS_MAX, NAME_CHARS_MAX, Refused},
+    kernel::Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::{Answer, ApiState, Caller, Code, Problem, Text};
+
+/// A creator's id or external id.
+pub(in crate::api::v1) type CreatorId = Text<EXTERNAL_ID_CHARS_MAX>;
+/// A creator's name.
+pub(super) type Name = Text<NAME_CHARS_MAX>;
+/// How the organization's own systems call her.
+pub(super) type ExternalId = Text<EXTERNAL_ID_CHARS_MAX>;
+
+/// A creator: a person or a brand within the organization.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Creator {
+    /// Her id.
+    #[schema(example = "crt_01JAAAAAAAAAAAAAAAAAAAAAAA")]
+    id: String,
+    /// Her name.
+    #[schema(example = "Ann Example")]
+    name: String,
+    /// How the organization's own systems call her; wherever a creator is named, it does as well as the id.
+    #[schema(example = "creator_xyz")]
+    external_id: Option<String>,
+    /// When she became known here.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    created_at: Timestamp,
+    /// When her row last changed.
+    #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
+    updated_at: Timestamp,
+    /// Since when she gets no new members and keys.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    archived_at: Option<Timestamp>,
+}
+
+impl From<creators::Creator> for Creator {
+    fn from(row: creators::Creator) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            external_id: row.external_id,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            archived_at: row.archived_at,
+        }
+    }
+}
+
+/// A refusal of what a request says about a creator herself.
+pub(super) fn refused(why: &Refused) -> Problem {
+    match why {
+        Refused::NoCreator => Problem::new(Code::NotFound, why.to_string()),
+        Refused::Bounds(field, _) => unprocessable(field, why),
+        Refused::LooksLikeAnId | Refused::ExternalIdTaken(_) => unprocessable("external_id", why),
+        Refused::Archived(_) => unprocessable("archived", why),
+    }
+}
+
+fn unprocessable(field: &str, why: &Refused) -> Problem {
+    let pointer = format!("#/{field}");
+    Problem::field(Code::InvalidRequest, pointer, why.to_string()).unprocessable()
+}
+
+/// The creator to whom a key is to be narrowed: the caller's own if the caller is.
+pub(in crate::api::v1) async fn creator_to_be(
+    state: &ApiState,
+    caller: &Caller,
+    word: Option<&CreatorId>,
+) -> Answer<Option<String>> {
+    let Some(Text(word)) = word else {
+        return Ok(caller.creator.clone());
+    };
+    let found = match creators::open(&state.env.db, &caller.organization, word).await? {
+        Ok(found) if caller.sees(Some(&found.id)) => Ok(found.id),
+        Err(Refused::Archived(id)) if caller.sees(Some(&id)) => Err(Refused::Archived(id)),
+        _ => Err(Refused::NoCreator),
+    };
+    found
+        .map(Some)
+        .map_err(|why| unprocessable("creator_id", &why))
+}
