@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod ingest;
+pub mod jwt;
 pub mod queue;
 pub mod runtime;
 pub mod stripe;

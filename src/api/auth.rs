@@ -1,4 +1,4 @@
-//! Who is asking: keys, and what they may do.
+//! Who is asking: keys, and what they may do. Tokens in their place are checked in `given`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{FromRequestParts, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::{
     code::Code,
     error::Problem,
+    given::{self, Given},
     limits::{KEY_CACHE_MAX, KEY_CACHE_TTL, KEY_TOUCH_INTERVAL},
     page::List,
     rates::{self, Peer},
@@ -37,7 +38,7 @@ const NO_HASH: &str = "000000000000000000000000000000000000000000000000000000000
 /// The caller of a request, as its key says. The organization comes from here and from nowhere else.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// `key_…`
+    /// `key_…`, or `jwt:…` for a token.
     pub key_id: String,
     /// Whose rows the caller sees.
     pub organization: String,
@@ -172,17 +173,18 @@ async fn authenticate(
     headers: &HeaderMap,
 ) -> Result<Caller, Refused> {
     let origin = peer.map(|Peer(peer)| state.proxies.origin(peer, headers));
-    let key = bearer(headers);
+    let given = given::read(state, headers);
     let limit = state.limits.unauthorized;
     let wait = origin.map_or(Duration::ZERO, |origin| {
         state.strangers.wait(origin, limit, Instant::now())
     });
-    let has_worked = |key: &Key| state.keys.has_worked(&key.hash());
-    if !wait.is_zero() && !key.as_ref().is_ok_and(has_worked) {
+    let has_worked = |given: &Given| state.keys.has_worked(&given.hash());
+    if !wait.is_zero() && !given.as_ref().is_ok_and(has_worked) {
         return Err(Refused::TooMany(wait));
     }
-    let checked = match key {
-        Ok(key) => check(state, &key).await,
+    let checked = match given {
+        Ok(Given::Key(key)) => check(state, &key).await,
+        Ok(Given::Token(text)) => given::check(state, &text).await,
         Err(problem) => Err(problem),
     };
     checked.map_err(|problem| {
@@ -239,28 +241,7 @@ async fn check(state: &ApiState, key: &Key) -> Result<Caller, Problem> {
     })
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Key, Problem> {
-    let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
-        refuse(
-            "missing",
-            "this needs a key: send `Authorization: Bearer mbd_…`",
-        )
-    })?;
-    let text = header.to_str().unwrap_or_default();
-    let token = text
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let token = token.ok_or_else(|| {
-        refuse(
-            "malformed",
-            "the header Authorization must look like `Bearer mbd_…`",
-        )
-    })?;
-    Key::parse(token).map_err(|error| refuse("malformed", &error.to_string()))
-}
-
-fn refuse(reason: &'static str, detail: &str) -> Problem {
+pub(super) fn refuse(reason: &'static str, detail: &str) -> Problem {
     metrics::counter!("memberd_auth_failures_total", "reason" => reason).increment(1);
     Problem::new(Code::Unauthorized, detail)
 }
@@ -341,7 +322,7 @@ impl KeyCache {
         self.lock().worked.contains(hash)
     }
 
-    fn works(&self, hash: &str) {
+    pub(super) fn works(&self, hash: &str) {
         let mut cached = self.lock();
         if cached.worked.contains(hash) {
             return;

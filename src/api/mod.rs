@@ -10,6 +10,7 @@ mod decode;
 mod error;
 mod etag;
 mod extract;
+mod given;
 mod guard;
 pub mod limits;
 mod observe;

@@ -131,9 +131,10 @@ fn openapi() -> OpenApi {
     }
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("mbd_<live|test>_<id>_<secret>_<checksum>")
+        .bearer_format("mbd_<live|test>_<id>_<secret>_<checksum>, or a JWT")
         .description(Some(
-            "A key of one organization, made with `memberd keys create` or `POST /v1/keys`.",
+            "A key of one organization, made with `memberd keys create` or `POST /v1/keys`; where the configuration \
+            names issuers, also a token of one of them, whose roles stand for scopes.",
         ))
         .build();
     components.add_security_scheme(KEY, SecurityScheme::Http(bearer));

@@ -13,7 +13,7 @@ use super::{
     open::readyz::Checked,
     rates::{Proxies, RateLimits, Rates, Strangers},
 };
-use crate::runtime::health::Readiness;
+use crate::{jwt::Issuers, runtime::health::Readiness};
 
 /// Everything outside an endpoint. Clones share all of it.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct ApiState {
     pub tasks: TaskTracker,
     /// Keys seen in the last second.
     pub keys: Arc<KeyCache>,
+    /// Whose tokens are taken in the place of keys.
+    pub issuers: Arc<Issuers>,
     /// What each key has asked for in the last minute.
     pub(super) rates: Arc<RateLimits>,
     /// From where keys came that do not work.
@@ -57,6 +59,7 @@ impl ApiState {
             limits: HttpLimits::default(),
             tasks: TaskTracker::new(),
             keys: Arc::default(),
+            issuers: Arc::default(),
             rates: Arc::default(),
             strangers: Arc::default(),
             proxies: Arc::default(),

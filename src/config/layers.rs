@@ -33,7 +33,7 @@ pub(super) struct Layers {
     known: &'static KnownKeys,
     /// The value of each key that is set or has a default.
     pub(super) entries: BTreeMap<Key, Entry>,
-    /// Tables whose names the user chose: schedules and organizations.
+    /// Tables whose names the user chose: schedules, organizations, issuers and roles.
     pub(super) named: BTreeSet<Key>,
     /// What was wrong so far.
     pub(super) problems: Vec<Problem>,
@@ -83,14 +83,16 @@ impl Layers {
         self.known.lookup(key)
     }
 
-    /// Remembers the schedule or organization that a key belongs to, and checks its name once.
+    /// Remembers the table that a key belongs to, where the user chose its name, and checks that once.
     pub(super) fn note_named(&mut self, key: &Key, origin: &Origin) {
         let [table, name, ..] = key.segments() else {
             return;
         };
         let fault = match table.as_str() {
             "schedules" => schedule_name_fault(name),
-            "organizations" => organization_id_fault(name),
+            "organizations" => name_fault(name, "an organization id"),
+            "jwt" => name_fault(name, "a name of an issuer"),
+            "roles" => name_fault(name, "a name of a role"),
             _ => return,
         };
         let named = Key::new([table, name]);
@@ -260,18 +262,18 @@ fn schedule_name_fault(name: &str) -> Option<Fault> {
 }
 
 /// Ids stand in URLs, so only letters that need no escaping.
-fn organization_id_fault(id: &str) -> Option<Fault> {
+fn name_fault(id: &str, what: &str) -> Option<Fault> {
     let allowed = |letter: char| {
         letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '-'
     };
-    let good = (1..=ORGANIZATION_ID_LENGTH_MAX).contains(&id.len()) && id.chars().all(allowed);
+    let good = (1..=NAME_LENGTH_MAX).contains(&id.len()) && id.chars().all(allowed);
     (!good).then(|| {
         Fault::new(
-            "is not an organization id",
-            format!("use 1 to {ORGANIZATION_ID_LENGTH_MAX} of a-z, 0-9, _ and -"),
+            format!("is not {what}"),
+            format!("use 1 to {NAME_LENGTH_MAX} of a-z, 0-9, _ and -"),
         )
     })
 }
 
-/// Longest organization id, in letters.
-const ORGANIZATION_ID_LENGTH_MAX: usize = 40;
+/// Longest name of an organization, an issuer or a role, in letters.
+const NAME_LENGTH_MAX: usize = 40;

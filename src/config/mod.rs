@@ -14,6 +14,7 @@ mod cron_text;
 mod database;
 mod entitlements;
 mod file;
+mod jwt;
 mod key;
 mod kind;
 mod known;
@@ -64,6 +65,7 @@ pub use stripe::Stripe;
 pub use units::parse_duration;
 pub use webhooks_out::WebhooksOut;
 
+use crate::jwt::{IssuerOptions, Role as TokenRole};
 use key::Key;
 use layers::{Entry, Layers};
 use problem::Fault;
@@ -91,6 +93,10 @@ pub struct Config {
     pub entitlements: Entitlements,
     /// Events sent to the servers of others.
     pub webhooks_out: WebhooksOut,
+    /// Whose tokens are taken in the place of keys.
+    pub jwt: Vec<IssuerOptions>,
+    /// What the roles of tokens may do.
+    pub roles: BTreeMap<String, TokenRole>,
     /// How long what is no longer needed is kept.
     pub retention: Retention,
     /// The log.
@@ -130,6 +136,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         schedules: ScheduleOverride::read_all(&mut reader),
         entitlements: Entitlements::read(&mut reader),
         webhooks_out: WebhooksOut::read(&mut reader),
+        jwt: jwt::issuers(&mut reader),
+        roles: jwt::roles(&mut reader),
         retention: Retention::read(&mut reader),
         log: Log::read(&mut reader),
         shutdown: Shutdown::read(&mut reader),

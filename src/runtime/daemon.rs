@@ -36,7 +36,7 @@ pub async fn run(
     let tracker = TaskTracker::new();
     if config.node.roles.contains(&Role::Api) {
         let listener = listen(config).await?;
-        let state = http::state(&env, &registry, config, &readiness, &metrics);
+        let state = http::state(&env, &registry, config, &readiness, &metrics)?;
         state.keys.remember(&env.db).await?;
         let ingest = wiring::ingest_env(&env, config).await?;
         let (config, stop) = (config.clone(), stop.clone());

@@ -13,17 +13,21 @@ use crate::{
     api::{self, ApiState, HttpLimits, Proxies, Rates, ServeLimits},
     config::{Config, DEFAULT_ORGANIZATION},
     ingest::stripe::{self, StripeIngest},
+    jwt::Issuers,
     stripe::signature,
 };
 
 /// What every endpoint has at hand.
+///
+/// # Errors
+/// When an HTTP client cannot be built.
 pub fn state(
     env: &Env,
     registry: &Arc<Registry>,
     config: &Config,
     readiness: &Arc<Readiness>,
     metrics: &PrometheusHandle,
-) -> ApiState {
+) -> anyhow::Result<ApiState> {
     let mut state = ApiState::new(env.clone(), Arc::clone(registry), metrics.clone());
     state.readiness = Arc::clone(readiness);
     state.limits = HttpLimits {
@@ -37,7 +41,8 @@ pub fn state(
         unauthorized: config.limits.unauthorized_per_minute,
     };
     state.proxies = Arc::new(Proxies(config.server.trusted_proxies.clone()));
-    state
+    state.issuers = Arc::new(Issuers::new(config.jwt.clone(), config.roles.clone())?);
+    Ok(state)
 }
 
 /// Answers requests until `stop`, then lets those under way finish. Webhooks are stored through `ingest`.

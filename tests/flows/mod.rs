@@ -17,5 +17,6 @@ mod roles;
 mod roster;
 mod schema;
 mod stopping;
+mod tokens;
 mod weather;
 mod webhooks;

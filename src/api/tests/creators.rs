@@ -332,3 +332,49 @@ async fn an_answer_kept_for_one_creator_is_not_given_to_another() {
     assert_eq!(id(&again), id(&made));
     assert_eq!(again.headers["idempotency-replayed"], "true");
 }
+
+#[tokio::test]
+async fn creators_are_made_once_shown_and_changed() {
+    let app = App::new().await;
+    let admin = app.admin().await;
+    let new = json!({"name": "Ann", "external_id": "creator_ann"});
+    let ask = async || {
+        let request = request(Method::POST, "/v1/creators", &admin)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", "k");
+        app.send(request.body(Body::from(new.to_string())).unwrap())
+            .await
+    };
+    let made = ask().await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert_eq!(ask().await.text, made.text);
+    let taken = app.post(&admin, "/v1/creators", &new).await;
+    assert_eq!(
+        (taken.status.as_u16(), taken.code()),
+        (422, "invalid_request".to_owned())
+    );
+    assert_eq!(taken.json()["errors"][0]["pointer"], "#/external_id");
+    let shown = app.get(&admin, "/v1/creators/creator_ann").await;
+    assert_eq!(shown.text, made.text);
+    let second = app
+        .post(&admin, "/v1/creators", &json!({"name": "Bea"}))
+        .await;
+    let listed = app.get(&admin, "/v1/creators?limit=1").await.json();
+    assert_eq!(listed["data"][0]["id"], second.json()["id"]);
+    assert!(listed["next_cursor"].is_string());
+    let path = format!("/v1/creators/{}", id(&made));
+    let edit = json!({"name": "Anna", "external_id": null});
+    let changed = app.write(Method::PATCH, &admin, &path, &edit).await.json();
+    assert_eq!(
+        (&changed["name"], &changed["external_id"]),
+        (&json!("Anna"), &json!(null))
+    );
+    assert_eq!(
+        app.get(&admin, "/v1/creators/creator_ann").await.status,
+        404
+    );
+    let nameless = app
+        .write(Method::PATCH, &admin, &path, &json!({"name": null}))
+        .await;
+    assert_eq!(nameless.status, 400, "{}", nameless.text);
+}

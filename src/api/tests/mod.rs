@@ -17,4 +17,5 @@ mod organizations;
 mod rates;
 mod server;
 mod support;
+mod tokens;
 mod webhooks;

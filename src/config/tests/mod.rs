@@ -1,6 +1,7 @@
 //! Tests of the whole: layers in, configuration or problems out.
 
 mod generated;
+mod jwt;
 mod layers;
 mod problems;
 mod secrets;

@@ -1,13 +1,17 @@
 //! `PATCH /v1/creators/{id}`
 
 use axum::extract::State;
-use memberd_jobs::creators::{self, Edit};
+use memberd_jobs::{
+    creators::{self, Edit},
+    kernel::db,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::model::{Creator, ExternalId, Name, refused};
 use crate::api::{
     Answer, ApiState, Caller, Json, NoQuery, Path,
+    v1::members::RACE_TRIES_MAX,
     words::{Change, given},
 };
 
@@ -50,10 +54,18 @@ pub(super) async fn update(
         archived: body.archived,
     };
     let env = &state.env;
-    let mut tx = env.db.begin().await?;
-    let done = creators::edit(&mut tx, env, &caller.organization, &id, &edit).await?;
-    let creator = done.map_err(|why| refused(&why))?;
-    tx.commit().await?;
+    let mut tries = 1;
+    let creator = loop {
+        let mut tx = env.db.begin().await?;
+        match creators::edit(&mut tx, env, &caller.organization, &id, &edit).await {
+            Err(db::Error::Conflict(_)) if tries < RACE_TRIES_MAX => tries += 1,
+            done => {
+                let creator = done?.map_err(|why| refused(&why))?;
+                tx.commit().await?;
+                break creator;
+            }
+        }
+    };
     tracing::info!(
         creator = creator.id,
         by = caller.key_id,

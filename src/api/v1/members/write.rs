@@ -18,7 +18,7 @@ use super::model::{Around, found};
 use crate::api::{Answer, ApiState, Caller, Code, IfMatch, Kept, Once, Problem, tag};
 
 /// Times it is tried when somebody else takes an address or a key at the same moment. The second time, that is seen.
-pub(super) const RACE_TRIES_MAX: u32 = 3;
+pub(in crate::api::v1) const RACE_TRIES_MAX: u32 = 3;
 
 /// A refusal as the caller's problem. A narrowed caller is not told the id of the member who has an address or a key: she
 /// may be another creator's.
