@@ -45,10 +45,6 @@ const OF_ALL: &[(&str, &str)] = &[
         "forgets what is old, of everybody",
     ),
     (
-        "jobs/sync/store/runs.rs COUNT",
-        "by the id of a run that the job itself began",
-    ),
-    (
         "jobs/sync/store/runs.rs EXCUSE",
         "by the id of a run that the job itself began",
     ),
@@ -91,10 +87,6 @@ const OF_ALL: &[(&str, &str)] = &[
     (
         "jobs/webhooks_out/store/deliveries.rs RECORD",
         "by the ids of deliveries that the job itself made",
-    ),
-    (
-        "jobs/webhooks_out/store/deliveries.rs CLOSE",
-        "by the id of an endpoint that was just found in its organization",
     ),
     (
         "jobs/webhooks_out/store/deliveries.rs PRUNE",

@@ -58,7 +58,7 @@ pub(super) async fn note(
     let drifted: Vec<&Found<'_>> =
         found.iter().filter(is_there).filter(|one| !waiting.contains(one.id)).collect();
     let number = i64::try_from(drifted.len()).unwrap_or(i64::MAX);
-    let Some(counted) = runs::count(tx, run, 0, number).await? else { return Ok(0) };
+    let Some(counted) = runs::count(tx, organization, run, 0, number).await? else { return Ok(0) };
     let room = usize::try_from(NOTED_MAX - (counted.drifted - number)).unwrap_or(0);
     let mut rows = Vec::new();
     for one in drifted.iter().take(room) {

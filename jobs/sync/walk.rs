@@ -169,7 +169,7 @@ async fn step(
         find_customers::enqueue(&mut tx, env, organization).await?;
     }
     if let Some(run) = purpose.run() {
-        runs::count(&mut tx, &run.id, met, 0).await?;
+        runs::count(&mut tx, organization, &run.id, met, 0).await?;
     }
     cursors::put(&mut tx, organization, &cursor).await?;
     if cursor.state == "done" {
@@ -197,7 +197,7 @@ async fn start_over(
     cursor.cursor = None;
     let mut tx = env.db.begin().await?;
     if let Some(run) = purpose.run() {
-        runs::count(&mut tx, &run.id, -met, 0).await?;
+        runs::count(&mut tx, organization, &run.id, -met, 0).await?;
     }
     cursors::put(&mut tx, organization, &cursor).await?;
     tx.commit().await?;

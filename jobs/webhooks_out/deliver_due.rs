@@ -163,7 +163,7 @@ impl Run<'_> {
         if found.is_none() {
             // Also what an event brought while the endpoint was being deleted.
             let mut tx = env.db.begin().await?;
-            deliveries::close(&mut tx, self.id).await?;
+            deliveries::close(&mut tx, organization, self.id).await?;
             tx.commit().await?;
         }
         let Some(endpoint) = found.filter(|endpoint| endpoint.disabled_at.is_none()) else {

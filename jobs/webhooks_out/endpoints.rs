@@ -126,7 +126,7 @@ pub async fn delete(tx: &mut Tx, organization: &str, id: &str) -> Result<bool> {
     if !endpoints::delete(tx, organization, id).await? {
         return Ok(false);
     }
-    deliveries::close(tx, id).await?;
+    deliveries::close(tx, organization, id).await?;
     Ok(true)
 }
 

@@ -71,7 +71,8 @@ const LATEST: Sql = Sql::both(
      WHERE organization_id = $1 ORDER BY started_at DESC, id DESC LIMIT $2",
 );
 const COUNT: Sql = Sql::both(
-    "UPDATE sync_runs SET objects = objects + $2, drifted = drifted + $3 WHERE id = $1 RETURNING state, drifted",
+    "UPDATE sync_runs SET objects = objects + $3, drifted = drifted + $4 WHERE organization_id = $1 AND id = $2
+     RETURNING state, drifted",
 );
 /// Objects that a reconciliation found different before an event came that tells of their change.
 const LATE: Sql = Sql::both(
@@ -143,9 +144,15 @@ pub struct Counted {
     pub drifted: i64,
 }
 
-/// Adds to what a reconciliation has compared and found; `None`: it was forgotten.
-pub async fn count(tx: &mut Tx, run: &str, objects: i64, drifted: i64) -> Result<Option<Counted>> {
-    tx.optional(COUNT, args![run, objects, drifted]).await
+/// Adds to what a reconciliation of the organization has compared and found; `None`: it was forgotten.
+pub async fn count(
+    tx: &mut Tx,
+    organization: &str,
+    run: &str,
+    objects: i64,
+    drifted: i64,
+) -> Result<Option<Counted>> {
+    tx.optional(COUNT, args![organization, run, objects, drifted]).await
 }
 
 /// Takes back what a reconciliation has found of which an event told that was still on its way. Answers how many objects
@@ -156,7 +163,7 @@ pub async fn excuse(tx: &mut Tx, organization: &str, run: &Run) -> Result<i64> {
     for (kind, id) in &late {
         tx.execute(EXCUSE, args![&run.id, kind, id]).await?;
     }
-    let counted = count(tx, &run.id, 0, -i64::try_from(late.len()).unwrap_or(0)).await?;
+    let counted = count(tx, organization, &run.id, 0, -i64::try_from(late.len()).unwrap_or(0)).await?;
     Ok(counted.map_or(0, |counted| counted.drifted))
 }
 

@@ -181,7 +181,7 @@ const REPLAY: Sql = replay!("<> 'pending'");
 const REPLAY_UNDELIVERED: Sql = replay!("= 'failed'");
 const CLOSE: Sql = Sql::both(
     "UPDATE webhook_deliveries SET state = 'failed', error = 'endpoint_deleted'
-     WHERE endpoint_id = $1 AND state = 'pending'",
+     WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'",
 );
 const PRUNE: Sql = Sql::both(
     "DELETE FROM webhook_deliveries WHERE id IN
@@ -272,12 +272,12 @@ pub(in crate::webhooks_out) async fn replay(
 }
 
 /// Gives up what is pending at an endpoint that is deleted.
-pub(in crate::webhooks_out) async fn close(tx: &mut Tx, endpoint: &str) -> Result<()> {
-    tx.execute(CLOSE, args![endpoint]).await?;
+pub(in crate::webhooks_out) async fn close(tx: &mut Tx, organization: &str, endpoint: &str) -> Result<()> {
+    tx.execute(CLOSE, args![organization, endpoint]).await?;
     Ok(())
 }
 
-/// Forgets the deliveries that were wanted before a moment, except those that were made due again since.
+/// Forgets the deliveries that were wanted before a moment, except those that were attempted or made due again since.
 pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result<u64> {
     let (end, mut pruned) = (first_id("whd", before), 0);
     loop {

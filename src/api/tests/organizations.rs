@@ -12,9 +12,10 @@ use memberd_jobs::{
         Registry,
         db::Sql,
         outbox::NewJob,
-        ports::{ObjectType, Organization},
+        ports::{ObjectType, Organization, StripeError},
     },
-    sync::FetchObject,
+    sync::{FetchObject, ReconcileObjects},
+    testing::status,
 };
 use serde_json::{Value, json};
 
@@ -231,5 +232,75 @@ async fn our_own_key_finds_what_the_walk_asks_for() {
             let answer = send(&app, &admin, &method, &path, body(&operation).as_deref()).await;
             assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
         }
+    }
+}
+
+/// Arguments about what is ours, for the kinds that need some; the others are enqueued without.
+fn args_about(ours: &Ours, run: &str) -> BTreeMap<&'static str, Value> {
+    let endpoint = &ours.ids["webhook-endpoints"];
+    [
+        ("test.nap", json!({"key": "ours"})),
+        (
+            "operations.send_operation",
+            json!({"id": ours.ids["operations"]}),
+        ),
+        (
+            "sync.fetch_object",
+            json!({"object_type": "customer", "id": "cus_1", "run": run}),
+        ),
+        ("webhooks_out.deliver_due", json!({"endpoint_id": endpoint})),
+        (
+            "webhooks_out.replay_events",
+            json!({"endpoint_id": endpoint, "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}),
+        ),
+    ]
+    .into()
+}
+
+#[tokio::test]
+async fn jobs_of_another_organization_with_our_ids_change_nothing_of_ours() {
+    let app = app().await;
+    let admin = app.admin().await;
+    let ours = Ours::make(&app, &admin).await;
+    // The operation and the delivery stay open, for the clock stands still.
+    let away = StripeError::Unavailable("away".to_owned());
+    app.db.stripe.fail_next(away);
+    app.db.receivers.answer_always(status(500));
+    app.db.drain_allowing_failures(&app.state.registry).await;
+    for open in [
+        "webhook_deliveries WHERE state = 'pending'",
+        "stripe_operations WHERE state = 'unknown'",
+    ] {
+        assert!(app.db.count(open).await > 0, "{open}");
+    }
+    let reconcile = ReconcileObjects {
+        organization: Some("default".to_owned()),
+    };
+    app.db
+        .enqueue(NewJob::of("default", &reconcile).unwrap())
+        .await;
+    app.db.drain_allowing_failures(&app.state.registry).await;
+    // It differs from what the other organization holds, which is nothing.
+    let theirs = json!({"id": "cus_1", "object": "customer", "created": 1_760_000_000, "livemode": false,
+        "email": "jane@example.com", "metadata": {}});
+    app.db.stripe.put_in("other", &theirs);
+    let run = app.get(&admin, "/v1/sync").await.json();
+    let run = run["reconciliations"][0]["id"].as_str().unwrap().to_owned();
+    let other = app.key("other", &Scope::ALL).await;
+    let before = rows(&app).await;
+    let args = args_about(&ours, &run);
+    for kind in app.state.registry.jobs().filter(|def| !def.installation) {
+        let args = args.get(kind.kind).cloned().unwrap_or_else(|| json!({}));
+        let job = json!({"kind": kind.kind, "args": args});
+        let made = app.post(&other, "/v1/jobs", &job).await;
+        assert_eq!(
+            made.status, 201,
+            "{job}: tell this test what to ask for: {}",
+            made.text
+        );
+    }
+    app.db.drain_allowing_failures(&app.state.registry).await;
+    for (was, is) in before.iter().zip(rows(&app).await) {
+        assert_eq!(*was, is, "{} has changed", was.0);
     }
 }
