@@ -1,15 +1,20 @@
 //! Receivers that answer what they are told to, and remember what they were sent.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use tokio::{sync::watch, time::timeout};
 
 use crate::kernel::{
     Timestamp,
     ports::{Answer, Later, Message, Receivers, SendError, SigningSecret},
 };
+
+/// How long a test waits for attempts.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What an attempt was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,22 +36,30 @@ struct State {
     key_id: Option<String>,
     answers: VecDeque<Answer>,
     always: Answer,
-    sent: Vec<Sent>,
 }
 
 /// The fake. All methods take `&self`, so that a test keeps a handle beside the one in its `Env`.
 #[derive(Debug)]
-pub struct FakeReceivers(Mutex<State>);
+pub struct FakeReceivers {
+    state: Mutex<State>,
+    sent: watch::Sender<Vec<Sent>>,
+    /// URLs at which nobody answers for now.
+    held: watch::Sender<BTreeSet<String>>,
+}
 
 impl Default for FakeReceivers {
     /// Everything is answered with 200.
     fn default() -> Self {
-        Self(Mutex::new(State {
+        let state = State {
             key_id: Some("key1".to_owned()),
             answers: VecDeque::new(),
             always: status(200),
-            sent: Vec::new(),
-        }))
+        };
+        Self {
+            state: Mutex::new(state),
+            sent: watch::Sender::default(),
+            held: watch::Sender::default(),
+        }
     }
 }
 
@@ -70,7 +83,7 @@ pub fn silence() -> Answer {
 
 impl FakeReceivers {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next attempt that has no other answer yet gets this one.
@@ -90,7 +103,31 @@ impl FakeReceivers {
 
     /// What was sent since the last look, in order.
     pub fn take_sent(&self) -> Vec<Sent> {
-        std::mem::take(&mut self.state().sent)
+        self.sent.send_replace(Vec::new())
+    }
+
+    /// Waits until so many attempts were made since the last look.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub async fn wait_for(&self, number: usize) {
+        let mut sent = self.sent.subscribe();
+        let there = timeout(PATIENCE, sent.wait_for(|sent| sent.len() >= number)).await;
+        assert!(
+            there.is_ok(),
+            "{} of {number} attempts were made",
+            self.sent.borrow().len()
+        );
+    }
+
+    /// Attempts to this URL get the answer that is next for them, but not before [`FakeReceivers::let_go`].
+    pub fn hold(&self, url: &str) {
+        self.held.send_modify(|held| held.extend([url.to_owned()]));
+    }
+
+    /// Answers all that is held, and holds nothing any more.
+    pub fn let_go(&self) {
+        self.held.send_replace(BTreeSet::new());
     }
 }
 
@@ -116,8 +153,7 @@ impl Receivers for FakeReceivers {
     }
 
     fn send<'a>(&'a self, message: &'a Message<'a>) -> Later<'a, Answer> {
-        let mut state = self.state();
-        state.sent.push(Sent {
+        let attempt = Sent {
             url: message.url.to_owned(),
             id: message.id.to_owned(),
             at: message.at,
@@ -127,11 +163,18 @@ impl Receivers for FakeReceivers {
                 .iter()
                 .map(|secret| secret.id.clone())
                 .collect(),
-        });
+        };
+        let mut state = self.state();
         let answer = state
             .answers
             .pop_front()
             .unwrap_or_else(|| state.always.clone());
-        Box::pin(async move { answer })
+        self.sent.send_modify(|sent| sent.push(attempt));
+        let mut held = self.held.subscribe();
+        Box::pin(async move {
+            // The sender of the held is `self`, which outlives the attempt.
+            let _free = held.wait_for(|held| !held.contains(message.url)).await;
+            answer
+        })
     }
 }

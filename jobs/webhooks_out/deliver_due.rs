@@ -36,7 +36,7 @@ const READ_MAX: usize = 256;
 const RUN_MAX: Duration = Duration::from_secs(5);
 
 /// How often it looks what people have changed, and while answers are awaited, what became due.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 /// Pauses before answers are written once more: what is not written is sent again.
 const WRITE_AGAIN: [Duration; 3] =
@@ -212,11 +212,16 @@ impl Run<'_> {
         let now = env.now();
         let mut tx = env.db.begin().await?;
         let endpoint = rows::lock(&mut tx, organization, self.id).await?;
-        deliveries::record(&mut tx, heard, now).await?;
+        let mut heard = heard.to_vec();
+        let url = endpoint.as_ref().map(|endpoint| endpoint.url.as_str());
+        for one in heard.iter_mut().filter(|one| url.is_some_and(|url| url != one.url)) {
+            one.verdict.came_from_elsewhere(now);
+        }
+        deliveries::record(&mut tx, &heard, now).await?;
         let mut news = None;
         if let Some(endpoint) = &endpoint {
             (self.failing_since, self.rests_until) = (endpoint.failing_since, endpoint.rests_until);
-            let of_it: Vec<&Attempted> = heard.iter().filter(|one| *one.url == *endpoint.url).collect();
+            let of_it: Vec<&Attempted> = heard.iter().filter(|one| one.url == endpoint.url).collect();
             let (failing_since, rests_until) = self.health(&of_it, now);
             if (failing_since, rests_until) != (self.failing_since, self.rests_until) {
                 rows::set_health(&mut tx, self.id, failing_since, rests_until).await?;
@@ -241,7 +246,7 @@ impl Run<'_> {
             tracing::warn!(endpoint = self.id, why = why.as_str(), "a webhook endpoint was disabled");
             metrics::counter!("memberd_webhook_endpoints_disabled_total", "reason" => why.as_str()).increment(1);
         }
-        self.count(heard);
+        self.count(&heard);
         Ok(())
     }
 

@@ -84,7 +84,7 @@ pub async fn update(
     endpoints::update(tx, organization, id, wanted, env.now()).await
 }
 
-/// Sends to it again, or nothing any more. What is pending goes out once it is enabled.
+/// Sends to it again, or nothing any more. What is pending goes out once it is enabled, at once.
 pub async fn set_enabled(
     tx: &mut Tx,
     env: &Env,
@@ -106,6 +106,7 @@ pub(super) async fn disable(
     env: &Env,
     organization: &str,
     id: &str,
+        deliveries::hurry(tx, organization, id, env.now()).await?;
     why: Disabled,
 ) -> Result<bool> {
     let new = endpoints::disable(tx, organization, id, why, env.now()).await?;

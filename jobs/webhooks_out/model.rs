@@ -117,11 +117,13 @@ impl Verdict {
         let rests_until = answer.retry_after.filter(|_| busy).map(|rest| now.plus(rest.min(REST_MAX)));
         let next = pause(attempts, chance).map(|pause| now.plus(pause));
         let gone = status == Some(GONE);
-        let state = match next {
-            _ if answer.is_success() => State::Delivered,
-            None => State::Failed,
-            Some(_) if gone => State::Failed,
-            Some(_) => State::Pending,
+        let state = if answer.is_success() {
+            State::Delivered
+        } else if next.is_some() || gone {
+            // What was answered with 410 waits until somebody enables the endpoint.
+            State::Pending
+        } else {
+            State::Failed
         };
         Self {
             state,
@@ -132,6 +134,13 @@ impl Verdict {
             tried: true,
             gone,
             rests_until,
+        }
+    }
+
+    /// The endpoint has another URL by now, of which a failure at this one says nothing: the delivery is due there.
+    pub fn came_from_elsewhere(&mut self, now: Timestamp) {
+        if self.tried && self.state != State::Delivered {
+            (self.state, self.due_at) = (State::Pending, now);
         }
     }
 

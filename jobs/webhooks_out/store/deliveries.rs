@@ -95,7 +95,7 @@ impl From<DueRow> for Due {
 }
 
 /// An attempt that was made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attempted {
     /// `whd_…`
     pub id: String,
@@ -165,20 +165,25 @@ const RESEND: Sql = Sql::both(
     "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3
      WHERE organization_id = $1 AND id = $2",
 );
+/// What is in the air was due before now, and stays as it is.
 macro_rules! replay {
-    ($condition:literal) => {
+    ($unless:literal) => {
         Sql::both(concat!(
             "INSERT INTO webhook_deliveries (id, organization_id, endpoint_id, event_id, type, state, due_at, created_at)
              VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6)
              ON CONFLICT (event_id, endpoint_id) DO UPDATE
              SET state = 'pending', attempts = 0, due_at = excluded.due_at
-             WHERE webhook_deliveries.state ",
-            $condition
+             WHERE (webhook_deliveries.state <> 'pending' OR webhook_deliveries.due_at > excluded.due_at)",
+            $unless
         ))
     };
 }
-const REPLAY: Sql = replay!("<> 'pending'");
-const REPLAY_UNDELIVERED: Sql = replay!("= 'failed'");
+const REPLAY: Sql = replay!("");
+const REPLAY_UNDELIVERED: Sql = replay!(" AND webhook_deliveries.state <> 'delivered'");
+const HURRY: Sql = Sql::both(
+    "UPDATE webhook_deliveries SET attempts = 0, due_at = $3
+     WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending' AND due_at > $3",
+);
 const CLOSE: Sql = Sql::both(
     "UPDATE webhook_deliveries SET state = 'failed', error = 'endpoint_deleted'
      WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'",
@@ -279,6 +284,17 @@ pub(in crate::webhooks_out) async fn close(tx: &mut Tx, organization: &str, endp
 
 /// Forgets the deliveries that were wanted before a moment, except those that were attempted or made due again since.
 pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result<u64> {
+/// Makes all that is pending at an endpoint due now, with all its attempts before it.
+pub(in crate::webhooks_out) async fn hurry(
+    tx: &mut Tx,
+    organization: &str,
+    endpoint: &str,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(HURRY, args![organization, endpoint, now]).await?;
+    Ok(())
+}
+
     let (end, mut pruned) = (first_id("whd", before), 0);
     loop {
         let mut tx = db.begin().await?;

@@ -1,6 +1,7 @@
 //! Webhooks out on both databases, against receivers that answer what they are told to.
 
 mod attempts;
+mod changes;
 mod emit;
 mod endpoints;
 mod history;
@@ -23,13 +24,16 @@ use crate::{
     testing::TestDb,
 };
 
+/// Where the endpoints are.
+const HOOK: &str = "https://receiver.example/hook";
+
 fn registry() -> Registry {
     Registry::of(FAMILIES)
 }
 
 /// An endpoint of `organization` for these types; all where there are none.
 async fn endpoint_of(db: &TestDb, organization: &str, types: Option<&[&str]>) -> Endpoint {
-    let wanted = Wanted { url: "https://receiver.example/hook", description: None, event_types: types };
+    let wanted = Wanted { url: HOOK, description: None, event_types: types };
     let mut tx = db.env.db.begin().await.unwrap();
     let made = super::create(&mut tx, db, organization, &wanted).await.unwrap().unwrap();
     tx.commit().await.unwrap();
@@ -47,6 +51,20 @@ fn granted(member: Option<&str>) -> Event {
         member_id: member.map(str::to_owned),
         data: json!({ "grant_id": "grt_1" }),
     }
+}
+
+/// Changes an endpoint's URL.
+async fn move_to(db: &TestDb, endpoint: &Endpoint, url: &str) {
+    let wanted = Wanted { url, description: None, event_types: None };
+    let mut tx = db.env.db.begin().await.unwrap();
+    super::update(&mut tx, db, &endpoint.organization_id, &endpoint.id, &wanted).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn set_enabled(db: &TestDb, endpoint: &Endpoint, enabled: bool) {
+    let mut tx = db.env.db.begin().await.unwrap();
+    super::set_enabled(&mut tx, db, &endpoint.organization_id, &endpoint.id, enabled).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// Tells an event, in a transaction of its own.

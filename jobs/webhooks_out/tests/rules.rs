@@ -37,7 +37,7 @@ fn ten_attempts_are_made_over_three_days() {
 #[test]
 fn only_a_status_from_200_to_299_is_a_success() {
     for (code, state) in [(200, State::Delivered), (204, State::Delivered), (299, State::Delivered), (199, State::Pending),
-        (301, State::Pending), (308, State::Pending), (400, State::Pending), (404, State::Pending), (410, State::Failed),
+        (301, State::Pending), (308, State::Pending), (400, State::Pending), (404, State::Pending), (410, State::Pending),
         (429, State::Pending), (500, State::Pending)]
     {
         let verdict = Verdict::of(0, &status(code), NOW, MIDDLE);
