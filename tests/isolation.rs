@@ -97,6 +97,10 @@ const OF_ALL: &[(&str, &str)] = &[
         "forgets what is old, of everybody",
     ),
     (
+        "jobs/webhooks_out/store/events.rs OLD",
+        "forgets what is old, of everybody",
+    ),
+    (
         "jobs/webhooks_out/store/events.rs PRUNE",
         "forgets what is old, of everybody",
     ),

@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -30,6 +30,9 @@ pub const START: Timestamp = Timestamp(1_768_473_000_000);
 
 /// Connections of one handle; enough for tests that hold several transactions open.
 const CONNECTIONS: u32 = 12;
+
+/// How long a test waits for another connection to wait.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const NEW_ORGANIZATION: Sql =
     Sql::both("INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)");
@@ -233,6 +236,19 @@ impl TestDb {
         counted
             .await
             .unwrap_or_else(|error| panic!("counting {table}: {error}"))
+    }
+
+    /// Waits until a connection of PostgreSQL waits for a lock.
+    ///
+    /// # Panics
+    /// When none does for a while.
+    pub async fn until_one_waits(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let waits =
+            "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while self.count(waits).await == 0 {
+            assert!(Instant::now() < deadline, "nobody waits for a lock");
+        }
     }
 
     /// Enqueues one job in a transaction of its own.

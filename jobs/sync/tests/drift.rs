@@ -1,6 +1,6 @@
 //! What reconciliations have found: what counts as drift, how often it is told, and how long it is kept.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -24,8 +24,6 @@ use crate::{
     testing::{Call, TestDb},
 };
 
-/// How long a test waits for another connection to wait.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Requests of a reconciliation before it asks for subscriptions, where each list is one page: products, prices, prices
 /// that are not sold, coupons, promotion codes, customers.
 const BEFORE_SUBSCRIPTIONS: usize = 6;
@@ -65,11 +63,7 @@ async fn what_another_has_told_meanwhile_is_no_drift() {
     other.execute(told, args![&raw, db.now()]).await.unwrap();
     enqueue(&db, &reconcile()).await;
     let telling = async {
-        let deadline = Instant::now() + PATIENCE;
-        let waits = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while db.count(waits).await == 0 {
-            assert!(Instant::now() < deadline, "the walk does not meet the other");
-        }
+        db.until_one_waits().await;
         other.commit().await.unwrap();
     };
     let registry = registry();

@@ -1,6 +1,6 @@
 //! What is learnt of an object while Stripe is asked about it.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -155,9 +155,6 @@ async fn a_late_subscription_and_its_open_invoice_that_are_written_at_once_find_
     assert_eq!(db.count(&format!("entitlements WHERE ended_at = {ends}")).await, 20);
 }
 
-/// How long a test waits for another connection to wait.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A fetch that waits is locked until the commit by whoever sends for it once more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_waits_for_a_member_holds_no_job_that_her_holder_wants() {
@@ -175,11 +172,7 @@ async fn who_waits_for_a_member_holds_no_job_that_her_holder_wants() {
         tx.commit().await.unwrap();
     };
     let holding = async {
-        let deadline = Instant::now() + PATIENCE;
-        let waits = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while db.count(waits).await == 0 {
-            assert!(Instant::now() < deadline, "nobody waits for the member");
-        }
+        db.until_one_waits().await;
         outbox::enqueue(&mut holder, &db, fetch("cus_2")).await.unwrap();
         holder.commit().await.unwrap();
     };

@@ -188,10 +188,18 @@ const CLOSE: Sql = Sql::both(
     "UPDATE webhook_deliveries SET state = 'failed', error = 'endpoint_deleted'
      WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'",
 );
-const PRUNE: Sql = Sql::both(
-    "DELETE FROM webhook_deliveries WHERE id IN
-       (SELECT id FROM webhook_deliveries WHERE id < $1 AND (state <> 'pending' OR due_at < $3) ORDER BY id LIMIT $2)",
-);
+macro_rules! is_over {
+    () => {
+        "(state <> 'pending' OR due_at < $3) AND coalesce(attempted_at, created_at) < $3"
+    };
+}
+/// Asked twice, because of a row that somebody has just changed PostgreSQL asks again only what stands outside.
+const PRUNE: Sql = Sql::both(concat!(
+    "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries WHERE id < $1 AND ",
+    is_over!(),
+    " ORDER BY id LIMIT $2) AND ",
+    is_over!()
+));
 
 /// One of them.
 pub async fn get(db: &Db, organization: &str, id: &str) -> Result<Option<Delivery>> {
@@ -276,14 +284,6 @@ pub(in crate::webhooks_out) async fn replay(
     tx.insert(sql, rows).await
 }
 
-/// Gives up what is pending at an endpoint that is deleted.
-pub(in crate::webhooks_out) async fn close(tx: &mut Tx, organization: &str, endpoint: &str) -> Result<()> {
-    tx.execute(CLOSE, args![organization, endpoint]).await?;
-    Ok(())
-}
-
-/// Forgets the deliveries that were wanted before a moment, except those that were attempted or made due again since.
-pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result<u64> {
 /// Makes all that is pending at an endpoint due now, with all its attempts before it.
 pub(in crate::webhooks_out) async fn hurry(
     tx: &mut Tx,
@@ -295,6 +295,14 @@ pub(in crate::webhooks_out) async fn hurry(
     Ok(())
 }
 
+/// Gives up what is pending at an endpoint that is deleted.
+pub(in crate::webhooks_out) async fn close(tx: &mut Tx, organization: &str, endpoint: &str) -> Result<()> {
+    tx.execute(CLOSE, args![organization, endpoint]).await?;
+    Ok(())
+}
+
+/// Forgets the deliveries that were wanted before a moment, except those that were attempted or made due again since.
+pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result<u64> {
     let (end, mut pruned) = (first_id("whd", before), 0);
     loop {
         let mut tx = db.begin().await?;

@@ -11,17 +11,37 @@ use crate::{
 };
 
 /// Events from an id on that happened in a time.
-const SINCE: Sql = Sql::both(
-    "SELECT id, type FROM events
-     WHERE organization_id = $1 AND id > $2 AND occurred_at >= $3 AND occurred_at < $4 ORDER BY id LIMIT $5",
-);
+macro_rules! since {
+    ($lock:literal) => {
+        concat!(
+            "SELECT id, type FROM events
+             WHERE organization_id = $1 AND id > $2 AND occurred_at >= $3 AND occurred_at < $4 ORDER BY id LIMIT $5",
+            $lock
+        )
+    };
+}
+/// The lock keeps what is replayed from being forgotten before its deliveries are there.
+const SINCE: Sql = Sql::split(since!(""), since!(" FOR KEY SHARE"));
 const NEXT: Sql = Sql::both("SELECT id FROM events WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
 /// The newest event of a member stays, because it holds the number after which hers go on.
-const PRUNE: Sql = Sql::both(
-    "DELETE FROM events WHERE id > $1 AND id <= $2
-       AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = events.id)
-       AND (member_id IS NULL OR EXISTS (SELECT 1 FROM events AS newer
-           WHERE newer.member_id = events.member_id AND newer.sequence > events.sequence))",
+macro_rules! old {
+    ($lock:literal) => {
+        concat!(
+            "SELECT id FROM events WHERE id > $1 AND id <= $2
+               AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = events.id)
+               AND (member_id IS NULL OR EXISTS (SELECT 1 FROM events AS newer
+                   WHERE newer.member_id = events.member_id AND newer.sequence > events.sequence))",
+            $lock
+        )
+    };
+}
+const OLD: Sql = Sql::split(old!(""), old!(" FOR UPDATE"));
+/// Those that were replayed before they could be locked have deliveries by now, which only a new statement sees.
+const PRUNE: Sql = Sql::split(
+    "DELETE FROM events WHERE id IN (SELECT value FROM json_each($1))
+       AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = events.id)",
+    "DELETE FROM events WHERE id = ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))
+       AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d WHERE d.event_id = events.id)",
 );
 /// Each is told once, whoever looks.
 const TELL_DISCARDED: Sql = Sql::split(
@@ -63,7 +83,9 @@ pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result
         let batch: Vec<(String,)> = db.all(NEXT, args![&after, &end, PRUNE_BATCH_MAX]).await?;
         let Some((last,)) = batch.into_iter().next_back() else { return Ok(pruned) };
         let mut tx = db.begin().await?;
-        pruned += tx.execute(PRUNE, args![&after, &last]).await?;
+        let old: Vec<(String,)> = tx.all(OLD, args![&after, &last]).await?;
+        let ids: serde_json::Value = old.into_iter().map(|row| row.0).collect();
+        pruned += tx.execute(PRUNE, args![ids.to_string()]).await?;
         tx.commit().await?;
         after = last;
     }
