@@ -15,7 +15,6 @@ use super::{
     store::{
         deliveries::{self, Attempted, Due},
         endpoints as rows,
-        secrets,
     },
 };
 use crate::kernel::{
@@ -175,13 +174,8 @@ impl Run<'_> {
         if self.rests() {
             return Ok(None);
         }
-        let secrets = secrets::live(&env.db, organization, self.id, env.now()).await?;
-        if !secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
-            return Err(JobError::Retry(anyhow::anyhow!(
-                "no key in webhooks_out.keys fits the secrets of {}: put the key back, or rotate its secret",
-                self.id
-            )));
-        }
+        let secrets = endpoints::signing(env, organization, self.id).await?;
+        let secrets = secrets.map_err(|why| JobError::Retry(why.into()))?;
         Ok(Some(Arc::new(Aim { url: endpoint.url, secrets })))
     }
 
@@ -196,8 +190,9 @@ impl Run<'_> {
             match self.record(heard).await {
                 Ok(()) => return Ok(()),
                 Err(error) => tracing::warn!(
-                    endpoint = self.id, answers = heard.len(), %error,
-                    "answers of a webhook endpoint could not be written: once more"
+                    endpoint = self.id, organization = self.cx.organization(), answers = heard.len(), %error,
+                    "answers of a webhook endpoint could not be written, which is tried again: what is never written is sent \
+                     to it once more"
                 ),
             }
             tokio::time::sleep(pause).await;
@@ -243,7 +238,13 @@ impl Run<'_> {
         }
         tx.commit().await?;
         if let Some(why) = news {
-            tracing::warn!(endpoint = self.id, why = why.as_str(), "a webhook endpoint was disabled");
+            let last = heard.last().map(|one| &one.verdict);
+            tracing::warn!(
+                endpoint = self.id, organization, why = why.as_str(),
+                status = last.and_then(|last| last.status), error = last.and_then(|last| last.error),
+                "a webhook endpoint is sent nothing any more: have its receiver mended, then enable it by PATCH \
+                 /v1/webhook-endpoints/{{id}}; what is pending waits for that"
+            );
             metrics::counter!("memberd_webhook_endpoints_disabled_total", "reason" => why.as_str()).increment(1);
         }
         self.count(&heard);

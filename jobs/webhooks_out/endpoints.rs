@@ -34,6 +34,17 @@ pub enum Refused {
     /// There is nothing to make a secret from.
     #[error("the configuration has no key for secrets: set webhooks_out.keys_file")]
     NoKey,
+    /// The configuration does not have the key any more that the secrets were made from.
+    #[error(
+        "no key in webhooks_out.keys_file has the id {key_id}, which the secret of {endpoint} was made with: put that key \
+         back, or rotate the secret"
+    )]
+    KeyMissing {
+        /// `whe_…`
+        endpoint: String,
+        /// The key's id, as it stands with the secret.
+        key_id: String,
+    },
     /// There are as many as there may be.
     #[error("there are {ENDPOINTS_MAX} endpoints already: delete one that is not used")]
     TooMany,
@@ -95,6 +106,7 @@ pub async fn set_enabled(
     if !enabled {
         endpoints::disable(tx, organization, id, Disabled::ByHand, env.now()).await?;
     } else if endpoints::enable(tx, organization, id, env.now()).await? {
+        deliveries::hurry(tx, organization, id, env.now()).await?;
         wake(tx, env, organization, id)?;
     }
     Ok(())
@@ -106,7 +118,6 @@ pub(super) async fn disable(
     env: &Env,
     organization: &str,
     id: &str,
-        deliveries::hurry(tx, organization, id, env.now()).await?;
     why: Disabled,
 ) -> Result<bool> {
     let new = endpoints::disable(tx, organization, id, why, env.now()).await?;
@@ -167,10 +178,10 @@ pub async fn try_out(env: &Env, organization: &str, id: &str) -> Done<Answer> {
     let Some(endpoint) = endpoints::get(&env.db, organization, id).await? else {
         return Ok(Err(Refused::NoEndpoint(id.to_owned())));
     };
-    let secrets = secrets::live(&env.db, organization, id, env.now()).await?;
-    if !secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
-        return Ok(Err(Refused::NoKey));
-    }
+    let secrets = match signing(env, organization, id).await? {
+        Ok(secrets) => secrets,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let event = Told {
         id: env.id("evt"),
         kind: TEST_EVENT.to_owned(),
@@ -215,6 +226,17 @@ pub async fn enabled(tx: &mut Tx, organization: &str, id: &str) -> Done<Endpoint
         Some(endpoint) if endpoint.disabled_at.is_some() => Err(Refused::Disabled(endpoint.id)),
         Some(endpoint) => Ok(endpoint),
     })
+}
+
+/// What an endpoint's events are signed with.
+pub(super) async fn signing(env: &Env, organization: &str, id: &str) -> Done<Vec<SigningSecret>> {
+    let secrets = secrets::live(&env.db, organization, id, env.now()).await?;
+    if secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
+        return Ok(Ok(secrets));
+    }
+    let newest = secrets.into_iter().next();
+    let key_id = newest.map(|secret| secret.key_id).unwrap_or_default();
+    Ok(Err(Refused::KeyMissing { endpoint: id.to_owned(), key_id }))
 }
 
 /// What a new secret is made from; `None` while the configuration has no key.

@@ -124,6 +124,14 @@ on_both! {
         })
         .await;
         assert_eq!(shown["disabled_reason"], "gone");
+        let told = until("a line in the log", async || {
+            let log = daemon.log_text();
+            log.lines().find(|line| line.contains("is sent nothing any more")).map(str::to_owned)
+        })
+        .await;
+        for word in [id(&made).as_str(), "default", "gone", "410", "enable it"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
         world.subscriber("ada@example.test").await;
         world.settled().await;
         assert_eq!(receiver.take().len(), 1, "nothing is sent to it");

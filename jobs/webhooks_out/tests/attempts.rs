@@ -156,7 +156,7 @@ both! {
         db.receivers.set_key(Some("another"));
         let drained = db.drain_allowing_failures(&registry()).await;
         assert_eq!(drained.retried, 1);
-        assert!(drained.errors[0].contains("put the key back"), "{drained:?}");
+        assert!(drained.errors[0].contains("has the id key1"), "{drained:?}");
         assert_eq!(delivery(&db).await.attempts, 0);
         db.receivers.set_key(Some("key1"));
         db.advance(HOUR);

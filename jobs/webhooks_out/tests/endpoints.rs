@@ -36,6 +36,15 @@ both! {
         assert_eq!(refused, Err(Refused::TooMany));
     }
 
+    async fn a_test_at_once_tells_which_key_is_missing(db: TestDb) {
+        let endpoint = endpoint(&db).await;
+        let test = async || webhooks_out::try_out(&db, "default", &endpoint.id).await.unwrap();
+        assert_eq!(test().await, Ok(status(200)));
+        db.receivers.set_key(Some("another"));
+        let missing = Refused::KeyMissing { endpoint: endpoint.id.clone(), key_id: "key1".to_owned() };
+        assert_eq!(test().await, Err(missing));
+    }
+
     async fn a_rotated_secret_signs_on_beside_the_new_one(db: TestDb) {
         let endpoint = endpoint(&db).await;
         let [old] = secrets::live(&db.env.db, "default", &endpoint.id, db.now()).await.unwrap().try_into().unwrap();

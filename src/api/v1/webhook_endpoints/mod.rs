@@ -54,7 +54,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
 /// Why nothing is done, as a problem.
 pub(super) fn refuse(why: &Refused) -> Problem {
     match why {
-        Refused::NoKey => Problem::new(Code::WebhooksDisabled, why.to_string()),
+        Refused::NoKey | Refused::KeyMissing { .. } => {
+            Problem::new(Code::WebhooksDisabled, why.to_string())
+        }
         Refused::NoEndpoint(_) | Refused::NoDelivery(_) => {
             Problem::new(Code::NotFound, why.to_string())
         }
