@@ -21,7 +21,7 @@ const LIVE: Sql = Sql::both(
 const GET: Sql = Sql::both(
     "SELECT s.id, s.endpoint_id, s.salt, s.key_id, s.created_at, s.expires_at FROM webhook_secrets AS s
      JOIN webhook_endpoints AS w ON w.id = s.endpoint_id
-     WHERE w.organization_id = $1 AND s.id = $2",
+     WHERE w.organization_id = $1 AND s.id = $2 AND (s.expires_at IS NULL OR s.expires_at > $3)",
 );
 const INSERT: Sql = Sql::both(
     "INSERT INTO webhook_secrets (id, endpoint_id, salt, key_id, created_at) VALUES ($1, $2, $3, $4, $5)",
@@ -43,9 +43,14 @@ pub async fn live(
     db.all(LIVE, args![organization, endpoint, now]).await
 }
 
-/// One of them.
-pub async fn get(db: &Db, organization: &str, id: &str) -> Result<Option<SigningSecret>> {
-    db.optional(GET, args![organization, id]).await
+/// One of them, until it ends.
+pub async fn get(
+    db: &Db,
+    organization: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<SigningSecret>> {
+    db.optional(GET, args![organization, id, now]).await
 }
 
 pub(in crate::webhooks_out) async fn insert(tx: &mut Tx, new: &SigningSecret) -> Result<()> {

@@ -55,8 +55,7 @@ async fn a_repeated_request_gives_the_same_endpoint_and_the_secret_is_not_kept_w
         assert!(!body.unwrap().contains("whsec_"));
     }
     // Once the first secret has ended, nobody hears it again.
-    app.clock.advance(Duration::from_mins(5));
-    once(&app, &key, &rotate, "k-4", &json!({"overlap_seconds": 0})).await;
+    app.clock.advance(Duration::from_mins(1));
     let late = once(&app, &key, ENDPOINTS, "k-1", &hook()).await.json();
     assert_eq!(
         (&late["id"], &late["secret"]),

@@ -150,7 +150,7 @@ pub(super) async fn reveal_again(
     let mut answer: Value =
         serde_json::from_slice(&bytes).map_err(|error| Problem::internal(&error))?;
     let id = answer["secret_id"].as_str().unwrap_or_default();
-    let secret = secrets::get(&state.env.db, &caller.organization, id).await?;
+    let secret = secrets::get(&state.env.db, &caller.organization, id, state.env.now()).await?;
     answer["secret"] = secret
         .and_then(|secret| state.env.receivers.reveal(&secret))
         .into();
