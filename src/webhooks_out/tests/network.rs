@@ -1,6 +1,13 @@
 //! Attempts against a server of this process.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -18,6 +25,10 @@ use crate::webhooks_out::signature::{Headers, Secret};
 
 /// The local server may be sent to.
 const LOCAL: [&str; 1] = ["127.0.0.0/8"];
+/// Bytes that an endless answer is made of at a time.
+const PART: usize = 4096;
+/// Bytes: more than the buffers between a receiver and us hold, and less than comes through them within the timeout.
+const MUCH: usize = 32 * 1024 * 1024;
 
 /// A server that answers with the status in its path; the tests that ask it for more add routes.
 async fn server(tasks: &mut JoinSet<()>, routes: Router) -> SocketAddr {
@@ -82,19 +93,21 @@ async fn statuses_are_answered_as_they_are_and_no_redirect_is_followed() {
 #[tokio::test]
 async fn a_large_answer_counts_by_its_status_and_is_not_read_to_its_end() {
     let mut tasks = JoinSet::new();
-    let endless = post(async || {
-        let parts =
-            futures::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 4096])));
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&written);
+    let endless = post(async move || {
+        let parts = futures::stream::repeat_with(move || {
+            count.fetch_add(PART, Ordering::Relaxed);
+            Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; PART]))
+        });
         Response::new(Body::from_stream(parts))
     });
     let address = server(&mut tasks, Router::new().route("/endless", endless)).await;
     let (sender, _) = sender(&LOCAL);
-    assert_eq!(
-        attempt(&sender, &format!("http://{address}/endless"))
-            .await
-            .status,
-        Ok(200)
-    );
+    let answer = attempt(&sender, &format!("http://{address}/endless")).await;
+    assert_eq!(answer.status, Ok(200));
+    let written = written.load(Ordering::Relaxed);
+    assert!(written < MUCH, "{written} bytes");
 }
 
 #[tokio::test]
