@@ -196,6 +196,18 @@ pub enum MetaEdit {
     Merge(BTreeMap<String, Option<Value>>),
 }
 
+/// What becomes of a member's foreign keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum KeysEdit {
+    /// They stay.
+    #[default]
+    Keep,
+    /// These take their place.
+    Replace(BTreeSet<Key>),
+    /// These come to them.
+    Add(BTreeSet<Key>),
+}
+
 /// A change of a member; what is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Edit {
@@ -211,8 +223,8 @@ pub struct Edit {
     pub meta: MetaEdit,
     /// Her tags from now on.
     pub tags: Option<BTreeSet<String>>,
-    /// Her foreign keys from now on.
-    pub keys: Option<BTreeSet<Key>>,
+    /// Foreign keys.
+    pub keys: KeysEdit,
     /// Whether she is out of the way.
     pub archived: Option<bool>,
     /// The creator whose member she is from now on, by id or external id, or none.
@@ -242,8 +254,10 @@ impl Edit {
         if let Some(tags) = &self.tags {
             after.tags.clone_from(tags);
         }
-        if let Some(keys) = &self.keys {
-            after.keys.clone_from(keys);
+        match &self.keys {
+            KeysEdit::Keep => {}
+            KeysEdit::Replace(keys) => after.keys.clone_from(keys),
+            KeysEdit::Add(keys) => after.keys.extend(keys.iter().cloned()),
         }
         after.archived = self.archived.unwrap_or(before.archived);
         if let Some(creator) = &self.creator {
@@ -307,7 +321,7 @@ mod tests {
             phone: Some(details.phone.clone()),
             meta: MetaEdit::Replace(details.meta.clone()),
             tags: Some(details.tags.clone()),
-            keys: Some(details.keys.clone()),
+            keys: KeysEdit::Replace(details.keys.clone()),
             archived: Some(details.archived),
             creator: Some(details.creator.clone()),
         }

@@ -12,7 +12,7 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-pub use details::{Details, Edit, Invalid, Key, Meta, MetaEdit};
+pub use details::{Details, Edit, Invalid, Key, KeysEdit, Meta, MetaEdit};
 pub use disagreement::{Disagreement, Whereabouts, disagreements};
 pub use model::{BillingStatus, EMAIL_BYTES_MAX, Link, LinkSources, NewMember, Whose, link, normalize_email};
 

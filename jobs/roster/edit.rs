@@ -13,7 +13,7 @@ use crate::{
         db::{Result, Tx},
     },
     members::{
-        Details, Edit,
+        Details, Edit, KeysEdit,
         store::{self, MemberRow},
     },
     sync::store::links,
@@ -87,7 +87,7 @@ async fn loose_keys(
     id: &str,
     edit: &Edit,
 ) -> Result<BTreeSet<String>> {
-    let Some(keys) = &edit.keys else { return Ok(BTreeSet::new()) };
+    let KeysEdit::Replace(keys) = &edit.keys else { return Ok(BTreeSet::new()) };
     let Some((_, before)) = store::details_in(tx, organization, id).await? else {
         return Ok(BTreeSet::new());
     };

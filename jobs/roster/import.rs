@@ -37,7 +37,8 @@ pub enum Fate {
 }
 
 /// Writes the members of some records; answers what became of each. A member is known by her foreign keys, else by her
-/// address; with `update` she is brought up to the record. A second time, nothing is written.
+/// address; with `update` she is brought up to the record. A second time, nothing is written. It makes no difference
+/// which records come in one call: those that may be about one member are written one after the other.
 ///
 /// # Errors
 /// A conflict, or a database that is busy, when others write the same members meanwhile: tried again, they are seen.
@@ -57,33 +58,54 @@ pub async fn import(
             Err(invalid) => Err(invalid.into()),
         });
     }
-    let sound = all.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(details, _)| details);
-    let mut known = Known::read(tx, organization, &sound.collect::<Vec<_>>()).await?;
     let mut fates = Vec::with_capacity(records.len());
-    let (mut new, mut there) = (Vec::new(), BTreeMap::new());
+    while fates.len() < records.len() {
+        let done = fates.len();
+        fates.extend(
+            strangers(tx, env, organization, &records[done..], &all[done..], &checks[done..], update).await?,
+        );
+    }
+    Ok(fates)
+}
+
+/// Writes as many of the first records as are certainly of different members.
+async fn strangers(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    records: &[Record],
+    all: &[Details],
+    checks: &[Outcome<()>],
+    update: bool,
+) -> Result<Vec<Fate>> {
+    let sound = all.iter().zip(checks).filter(|(_, check)| check.is_ok()).map(|(details, _)| details);
+    let known = Known::read(tx, organization, &sound.collect::<Vec<_>>()).await?;
+    let mut fates = Vec::with_capacity(records.len());
+    let (mut new, mut there, mut met) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for (at, (details, check)) in all.iter().zip(checks).enumerate() {
-        let found = check.and_then(|()| known.find(details));
+        let marks = if check.is_ok() { known.marks(details) } else { BTreeSet::new() };
+        if !met.is_disjoint(&marks) {
+            break;
+        }
+        met.extend(marks);
+        let found = check.clone().and_then(|()| known.find(details));
         fates.push(match found {
             Err(refused) => Fate::Refused(refused),
             Ok(Some(id)) => {
-                there.entry(id).or_insert_with(Vec::new).push(at);
+                there.insert(id, at);
                 Fate::Known
             }
             Ok(None) => {
-                let id = env.id("mem");
-                known.add(&id, details);
-                new.push((at, id));
+                new.push((at, env.id("mem")));
                 Fate::Made
             }
         });
     }
-    make(tx, env, organization, records, &all, &new).await?;
+    make(tx, env, organization, records, all, &new).await?;
     if update {
         // In the order of the members' ids, as everybody locks them.
-        for (id, records_of_hers) in there {
-            for at in records_of_hers {
-                fates[at] = bring_up(tx, env, organization, &id, &records[at].edit).await?;
-            }
+        for (id, at) in there {
+            fates[at] = bring_up(tx, env, organization, &id, &records[at].edit).await?;
         }
     }
     Ok(fates)
@@ -128,7 +150,7 @@ async fn make(
     follow::fetch(tx, env, organization, keys.into_iter().map(|(key, _)| key)).await
 }
 
-/// Brings a member up to a record. What the record does not name stays, and no key is taken away.
+/// Brings a member up to a record. What the record does not name stays.
 async fn bring_up(
     tx: &mut Tx,
     env: &Env,
@@ -136,13 +158,7 @@ async fn bring_up(
     id: &str,
     record: &Edit,
 ) -> Result<Fate> {
-    let mut wanted = record.clone();
-    if let (Some(keys), Some((_, before))) =
-        (&mut wanted.keys, store::details_in(tx, organization, id).await?)
-    {
-        keys.extend(before.keys);
-    }
-    Ok(match edit(tx, env, organization, id, None, &wanted).await? {
+    Ok(match edit(tx, env, organization, id, None, record).await? {
         Ok(true) => Fate::Changed,
         Ok(false) => Fate::Known,
         Err(refused) => Fate::Refused(refused),
@@ -196,97 +212,20 @@ impl Known {
         }
     }
 
-    /// Whoever comes later in the file finds her.
-    fn add(&mut self, id: &str, details: &Details) {
-        for key in &details.keys {
-            self.by_key.insert(key.clone(), id.to_owned());
-            self.providers.insert((id.to_owned(), key.provider.clone()));
-        }
-        self.by_email.extend(details.normalized_email().map(|email| (email, id.to_owned())));
+    /// What a record names, and whom. Another record with one of them may be about the same member.
+    fn marks<'a>(&'a self, details: &'a Details) -> BTreeSet<Mark<'a>> {
+        let email = details.normalized_email();
+        let by_email = email.as_ref().and_then(|email| self.by_email.get(email));
+        let members = details.keys.iter().filter_map(|key| self.by_key.get(key)).chain(by_email);
+        let members = members.map(|id| Mark::Member(id));
+        details.keys.iter().map(Mark::Key).chain(members).chain(email.map(Mark::Email)).collect()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{both, creators, kernel::db};
-
-    fn record(email: &str, keys: &[&str]) -> Record {
-        let key = |id: &&str| Key { provider: "old".to_owned(), external_id: (*id).to_owned() };
-        let edit = Edit {
-            email: Some(email.to_owned()),
-            keys: Some(keys.iter().map(key).collect()),
-            tags: Some(["old".to_owned()].into()),
-            ..Edit::default()
-        };
-        Record { edit, ..Record::default() }
-    }
-
-    async fn all(env: &Env, records: &[Record], update: bool) -> db::Result<Vec<Fate>> {
-        let mut tx = env.db.begin().await?;
-        let fates = import(&mut tx, env, "default", records, update).await?;
-        tx.commit().await?;
-        Ok(fates)
-    }
-
-    both! {
-        async fn a_record_that_names_two_members_is_refused_and_nobody_is_merged(db: TestDb) {
-            let two = [record("a@example.com", &["1"]), record("b@example.com", &["2"])];
-            assert_eq!(all(&db, &two, true).await.unwrap(), [Fate::Made, Fate::Made]);
-            let both = [record("c@example.com", &["1", "2"]), record("b@example.com", &["1"])];
-            let fates = all(&db, &both, true).await.unwrap();
-            assert!(matches!(&fates[0], Fate::Refused(Refused::KeyTaken { .. })), "{fates:?}");
-            assert!(matches!(&fates[1], Fate::Refused(Refused::EmailTaken(_))), "{fates:?}");
-            // Known by the key, she takes the address of the record; refused, nothing of a record is written.
-            let moved = [record("z@example.com", &["1", "3"]), record("y@example.com", &["4", "b d"])];
-            assert_eq!(all(&db, &moved, true).await.unwrap()[0], Fate::Changed);
-            let wrong = [Record { edit: Edit { tags: Some([String::new()].into()), ..moved[0].edit.clone() }, ..Record::default() }];
-            assert!(matches!(all(&db, &wrong, true).await.unwrap()[0], Fate::Refused(Refused::Invalid(_))));
-            assert_eq!(db.count("members WHERE email_normalized = 'z@example.com'").await, 1);
-            assert_eq!(db.count("members").await, 3);
-        }
-
-        async fn records_name_creators_by_either_id(db: TestDb) {
-            let mut tx = db.db.begin().await.unwrap();
-            let new = creators::New { name: "Ann", external_id: Some("ann") };
-            let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap();
-            tx.commit().await.unwrap();
-            let of = |email: &str, creator: &str| {
-                let mut record = record(email, &[]);
-                record.edit.creator = Some(Some(creator.to_owned()));
-                record
-            };
-            let two = [of("a@example.com", "ann"), of("b@example.com", &ann.id), of("c@example.com", "bea")];
-            for made in [Fate::Made, Fate::Known] {
-                let fates = all(&db, &two, true).await.unwrap();
-                assert_eq!(fates[..2], [made.clone(), made]);
-                assert_eq!(fates[2], Fate::Refused(Refused::Creator(creators::Refused::NoCreator)));
-            }
-            assert_eq!(db.count("members WHERE creator_id IS NOT NULL").await, 2);
-        }
-
-        async fn two_imports_of_one_file_at_once_make_everybody_once(db: TestDb) {
-            let people: Vec<Record> = (0..40).map(|n| record(&format!("{n}@example.com"), &[n.to_string().as_str()][..n % 2])).collect();
-            let tracker = tokio_util::task::TaskTracker::new();
-            let mut runs = Vec::new();
-            for turn in 0..4 {
-                let (node, mut people) = (db.node().await, people.clone());
-                people.rotate_left(turn * 10);
-                runs.push(tracker.spawn(async move {
-                    loop {
-                        match all(&node, &people, false).await {
-                            Err(db::Error::Conflict(_) | db::Error::Busy(_)) => {}
-                            fates => break fates.unwrap(),
-                        }
-                    }
-                }));
-            }
-            let mut made = 0;
-            for run in runs {
-                made += run.await.unwrap().iter().filter(|fate| **fate == Fate::Made).count();
-            }
-            assert_eq!((made, db.count("members").await, db.count("member_keys").await), (40, 40, 20));
-            assert_eq!((db.count("events").await, db.count("member_tags").await), (40, 40));
-        }
-    }
+/// What two records of one member may have in common.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Mark<'a> {
+    Key(&'a Key),
+    Email(String),
+    Member(&'a str),
 }

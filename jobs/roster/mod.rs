@@ -20,6 +20,8 @@ mod leave;
 pub mod record;
 
 #[cfg(test)]
+mod import_tests;
+#[cfg(test)]
 mod tests;
 
 pub use create::{NewMember, create};

@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     kernel::Timestamp,
-    members::{Edit, Invalid, Key, MetaEdit, details::Meta},
+    members::{Edit, Invalid, Key, KeysEdit, MetaEdit, details::Meta},
 };
 
 /// The fields of a member as a file has them.
@@ -173,7 +173,7 @@ impl Rest {
     }
 
     /// `foreign_keys` as a list or an object, columns such as `foreign_keys.crm`, and `id` if it is known whose.
-    fn keys(&mut self, provider: Option<&str>) -> Result<Option<BTreeSet<Key>>, Invalid> {
+    fn keys(&mut self, provider: Option<&str>) -> Result<KeysEdit, Invalid> {
         let mut keys = BTreeSet::new();
         let mut add = |provider: String, raw: &RawValue| -> Result<(), Invalid> {
             let external_id = word("foreign_keys", raw)?;
@@ -199,7 +199,7 @@ impl Rest {
         {
             add(provider.to_owned(), &id)?;
         }
-        Ok((!keys.is_empty()).then_some(keys))
+        Ok(if keys.is_empty() { KeysEdit::Keep } else { KeysEdit::Add(keys) })
     }
 
     /// The fields whose names begin so, by what follows.
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(edit.meta, MetaEdit::Merge(meta.map(|(key, value)| (key.to_owned(), Some(value))).into()));
         assert_eq!(edit.tags, Some(["press", "vip"].map(str::to_owned).into()));
         let key = Key { provider: "old".to_owned(), external_id: "cust_123".to_owned() };
-        assert_eq!(edit.keys, Some(BTreeSet::from([key])));
+        assert_eq!(edit.keys, KeysEdit::Add(BTreeSet::from([key])));
         assert_eq!(record.joined_at, Some(Timestamp::from_seconds(1_750_000_000)));
         assert_eq!(record.left_out, ["auth_token", "password", "type"].map(str::to_owned).into());
         assert!(!format!("{record:?}").contains("s3cret"));
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(record.edit.creator, Some(Some("7".to_owned())));
         assert_eq!(record.edit.tags, None);
         let crm = Key { provider: "crm".to_owned(), external_id: "7".to_owned() };
-        assert_eq!(record.edit.keys, Some(BTreeSet::from([crm])));
+        assert_eq!(record.edit.keys, KeysEdit::Add(BTreeSet::from([crm])));
         assert_eq!(record.edit.meta, MetaEdit::Merge([("plan".to_owned(), Some(json!("gold")))].into()));
         assert!(record.left_out.is_empty());
     }

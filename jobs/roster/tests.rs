@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
-use super::{NewMember, Outcome, Refused, create, delete, edit, restore};
+use super::{Fate, NewMember, Outcome, Refused, create, delete, edit, import, record::Record, restore};
 use crate::{
     FAMILIES, args, both,
     creators,
@@ -16,7 +16,7 @@ use crate::{
         store::{of_members, upsert_tier},
     },
     kernel::{Env, Registry, db, db::Sql, outbox::NewJob, ports::ObjectType},
-    members::{Details, Edit, Key, store},
+    members::{Details, Edit, Key, KeysEdit, store},
     sync::{FetchObject, store::conflicts},
     testing::TestDb,
 };
@@ -99,7 +99,31 @@ fn address(email: &str) -> Edit {
 }
 
 fn keys(keys: &[Key]) -> Edit {
-    Edit { keys: Some(keys.iter().cloned().collect()), ..Edit::default() }
+    Edit { keys: KeysEdit::Replace(keys.iter().cloned().collect()), ..Edit::default() }
+}
+
+/// On SQLite there is one transaction at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_written_while_an_import_adds_one_stays() {
+    let db = TestDb::postgres().await;
+    let id = made(&db, &jane("jane@example.com")).await;
+    let mut tx = db.db.begin().await.unwrap();
+    let hers = keys(&[key("crm", "1")]);
+    assert_eq!(edit(&mut tx, &db, "default", &id, None, &hers).await.unwrap(), Ok(true));
+    let importing = async {
+        let add = KeysEdit::Add(BTreeSet::from([key("old", "7")]));
+        let record = Record { edit: Edit { keys: add, ..address("jane@example.com") }, ..Record::default() };
+        let mut tx = db.db.begin().await.unwrap();
+        let fates = import(&mut tx, &db, "default", &[record], true).await.unwrap();
+        tx.commit().await.unwrap();
+        fates
+    };
+    let committing = async {
+        db.until_one_waits().await;
+        tx.commit().await.unwrap();
+    };
+    assert_eq!(tokio::join!(importing, committing).0, [Fate::Changed]);
+    assert_eq!(details(&db, &id).await.keys, BTreeSet::from([key("crm", "1"), key("old", "7")]));
 }
 
 /// Makes a creator, whose external id is `ann`.
@@ -210,7 +234,7 @@ both! {
             phone: Some(Some("+44 7700 900123".to_owned())),
             meta: crate::members::MetaEdit::Replace([("a".to_owned(), json!("ä")), ("b".to_owned(), json!(1.5))].into()),
             tags: Some(["vip", "press"].map(str::to_owned).into()),
-            keys: Some([key("crm", "1"), key("crm", "2")].into()),
+            keys: KeysEdit::Replace([key("crm", "1"), key("crm", "2")].into()),
             archived: Some(true),
             creator: Some(Some(ann(&db).await)),
         };

@@ -1,7 +1,7 @@
 //! `PUT /v1/members/{id}`
 
 use axum::{extract::State, response::Response};
-use memberd_jobs::members::{Edit, MetaEdit};
+use memberd_jobs::members::{Edit, KeysEdit, MetaEdit};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -66,7 +66,9 @@ impl MemberBody {
                 .meta
                 .map_or(MetaEdit::Keep, |meta| MetaEdit::Replace(meta.0)),
             tags: self.tags.map(|tags| tags.0),
-            keys: self.foreign_keys.map(|keys| keys.0),
+            keys: self
+                .foreign_keys
+                .map_or(KeysEdit::Keep, |keys| KeysEdit::Replace(keys.0)),
             archived: self.archived,
             creator: self.creator_id.said().map(|id| id.map(|text| text.0)),
         }

@@ -1,7 +1,7 @@
 //! `PATCH /v1/members/{id}`
 
 use axum::{extract::State, response::Response};
-use memberd_jobs::members::{Edit, Meta, MetaEdit};
+use memberd_jobs::members::{Edit, KeysEdit, Meta, MetaEdit};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -75,10 +75,9 @@ impl MemberEditBody {
                 .tags
                 .said()
                 .map(|tags| tags.map(|tags| tags.0).unwrap_or_default()),
-            keys: self
-                .foreign_keys
-                .said()
-                .map(|keys| keys.map(|keys| keys.0).unwrap_or_default()),
+            keys: self.foreign_keys.said().map_or(KeysEdit::Keep, |keys| {
+                KeysEdit::Replace(keys.map(|keys| keys.0).unwrap_or_default())
+            }),
             archived: self.archived,
             creator: self.creator_id.said().map(|id| id.map(|text| text.0)),
         }
