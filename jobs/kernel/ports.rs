@@ -283,6 +283,10 @@ pub struct Settings {
     pub keep_events: Duration,
     /// How long deliveries of webhooks are kept.
     pub keep_webhook_deliveries: Duration,
+    /// How long calls stay in the activity log.
+    pub keep_activity: Duration,
+    /// How many calls of an organization are kept at the most.
+    pub keep_activity_max: i64,
     /// The organizations, by id.
     pub organizations: BTreeMap<String, Organization>,
 }
@@ -296,6 +300,8 @@ impl Default for Settings {
             keep_stripe_event_bodies: Duration::from_hours(60 * 24),
             keep_events: Duration::from_hours(400 * 24),
             keep_webhook_deliveries: Duration::from_hours(30 * 24),
+            keep_activity: Duration::from_hours(90 * 24),
+            keep_activity_max: 20_000_000,
             organizations: BTreeMap::from([("default".to_owned(), Organization::default())]),
         }
     }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{ApplyEvents, FetchObject, apply::stripe_of, model, store::events::{self, NewEvent}};
 use crate::kernel::{
-    Env, Timestamp, db,
+    Env, Timestamp,
+    db::{self, Tx},
     limits::BUSY_RETRIES_MAX,
     outbox::{self, NewJob},
     ports::ObjectType,
@@ -239,14 +240,11 @@ fn sort(env: &Env, organization: &str, source: Source, facts: &model::EventFacts
 
 /// Fetches the object of a stored event again, whatever became of the event. `None`: no such event, or it is about
 /// nothing that is mirrored. Answers the job's id.
-pub async fn replay(env: &Env, organization: &str, event: &str) -> db::Result<Option<String>> {
-    let mut tx = env.db.begin().await?;
-    let Some((kind, id)) = events::renew(&mut tx, organization, event, env.now()).await? else {
+pub async fn replay(tx: &mut Tx, env: &Env, organization: &str, event: &str) -> db::Result<Option<String>> {
+    let Some((kind, id)) = events::renew(tx, organization, event, env.now()).await? else {
         return Ok(None);
     };
     let Some(kind) = ObjectType::parse(&kind) else { return Ok(None) };
     let job = NewJob::of(organization, &FetchObject::of(kind, &id))?;
-    let enqueued = outbox::enqueue(&mut tx, env, job).await?;
-    tx.commit().await?;
-    Ok(Some(enqueued.id))
+    Ok(Some(outbox::enqueue(tx, env, job).await?.id))
 }

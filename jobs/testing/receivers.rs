@@ -36,6 +36,7 @@ struct State {
     key_id: Option<String>,
     answers: VecDeque<Answer>,
     always: Answer,
+    refused: BTreeSet<String>,
 }
 
 /// The fake. All methods take `&self`, so that a test keeps a handle beside the one in its `Env`.
@@ -54,6 +55,7 @@ impl Default for FakeReceivers {
             key_id: Some("key1".to_owned()),
             answers: VecDeque::new(),
             always: status(200),
+            refused: BTreeSet::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -101,6 +103,11 @@ impl FakeReceivers {
         self.state().key_id = id.map(str::to_owned);
     }
 
+    /// From now on this URL may not be sent to, as when its name means another address.
+    pub fn refuse(&self, url: &str) {
+        self.state().refused.insert(url.to_owned());
+    }
+
     /// What was sent since the last look, in order.
     pub fn take_sent(&self) -> Vec<Sent> {
         self.sent.send_replace(Vec::new())
@@ -133,7 +140,7 @@ impl FakeReceivers {
 
 impl Receivers for FakeReceivers {
     fn check<'a>(&'a self, url: &'a str) -> Later<'a, Result<String, String>> {
-        let refused = url.contains("refused");
+        let refused = url.contains("refused") || self.state().refused.contains(url);
         Box::pin(async move {
             if refused {
                 Err("it is refused".to_owned())

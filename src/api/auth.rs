@@ -20,6 +20,7 @@ use memberd_jobs::{
 use tokio::time::Instant;
 
 use super::{
+    activity,
     code::Code,
     error::Problem,
     given::{self, Given},
@@ -96,7 +97,7 @@ impl Gate {
         }
     }
 
-    /// Lets the request through, with its [`Caller`], or refuses it.
+    /// Lets the request through, with its [`Caller`], or refuses it. Either way the activity log hears of it.
     pub(super) async fn pass(self, mut request: Request, next: Next) -> Response {
         let Some(state) = request.extensions().get::<ApiState>().cloned() else {
             return Problem::internal(&"a gate without a state").into_response();
@@ -106,22 +107,37 @@ impl Gate {
             Ok(caller) => caller,
             Err(refused) => return refused.into_response(),
         };
+        let call = activity::call(&state, &caller, &mut request).await;
+        let reads = rates::reads(request.method());
         let standing = if caller.unlimited {
             None
         } else {
-            let reads = rates::reads(request.method());
             let now = Instant::now();
             state
                 .rates
                 .admit(state.limits.rates, &caller.key_id, reads, now)
         };
-        let mut response = match (&standing, self.admit(&caller)) {
-            (Some(Err(standing)), _) => standing.problem().into_response(),
-            (_, Err(refused)) => refused.into_response(),
-            (_, Ok(())) => {
-                request.extensions_mut().insert(caller);
-                next.run(request).await
+        let admitted = match (&standing, self.admit(&caller)) {
+            (Some(Err(standing)), _) => {
+                let problem = standing.problem();
+                let status = problem.status.as_u16();
+                state.activity.refuse(&state, call, status);
+                Err(problem)
             }
+            (_, admitted) => {
+                let begun = match admitted {
+                    Ok(()) => activity::begin(&state, &call, reads).await,
+                    Err(refused) => Err(refused),
+                };
+                activity::hold(&request, call);
+                begun
+            }
+        };
+        let mut response = if let Err(refused) = admitted {
+            refused.into_response()
+        } else {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
         };
         match standing {
             Some(Ok(standing)) => standing.write(response.headers_mut(), false),

@@ -106,3 +106,21 @@ pub const STRIPE_ID_CHARS_MAX: usize = 255;
 
 /// Differing objects that one comparison lists; all are counted.
 pub const DRIFT_SHOWN_MAX: usize = 1_000;
+
+/// How long calls are collected before they are written into the activity log.
+pub const ACTIVITY_PAUSE: Duration = Duration::from_millis(250);
+
+/// The same after the database has refused them.
+pub const ACTIVITY_RETRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Calls written into the activity log by one transaction, so that it is short.
+pub const ACTIVITY_BATCH_MAX: usize = 512;
+
+/// Calls that wait for the activity log while the database is away; what comes then is lost, and counted.
+pub const ACTIVITY_HELD_MAX: usize = 20_000;
+
+/// Sorts of refused calls (key, method and route) that are counted at a time.
+pub const ACTIVITY_REFUSED_MAX: usize = 2_000;
+
+/// Calls of one sort that were refused within this time share a row of the activity log.
+pub const ACTIVITY_REFUSED_WINDOW: Duration = Duration::from_mins(1);

@@ -3,6 +3,7 @@
 //! One endpoint is one file below `v1`. Who may use it stands beside its route, in the `mod.rs` of its group. The
 //! layers around the router give each request an id, a time limit, metrics, and errors in one form.
 
+mod activity;
 mod amount;
 mod auth;
 mod code;

@@ -56,8 +56,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
-/// Methods are a closed set, so that nobody can fill the metrics with invented ones.
-fn label(method: &Method) -> &'static str {
+/// Methods are a closed set, so that nobody can fill metrics and tables with invented ones.
+pub(super) fn label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

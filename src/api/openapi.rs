@@ -8,7 +8,7 @@ use utoipa::{
     ToSchema,
     openapi::{
         Components, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
-        path::{Operation, PathItem},
+        path::{Operation, Parameter, PathItem},
         schema::{ArrayItems, Object, Schema},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
         server::ServerBuilder,
@@ -17,7 +17,10 @@ use utoipa::{
 };
 use utoipa_axum::router::UtoipaMethodRouter;
 
-use super::{auth::Gate, code::Code, error::ProblemBody, router, state::ApiState, words::NO_NUL};
+use super::{
+    auth::Gate, code::Code, error::ProblemBody, once::IDEMPOTENCY_KEY, router, state::ApiState,
+    words::NO_NUL,
+};
 
 /// The name of the security scheme.
 const KEY: &str = "key";
@@ -29,7 +32,7 @@ const ABOUT: &str = "The control API of memberd.\n\n\
     unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent. A key may be narrowed to one \
     creator: it uses only the routes that say so, and other creators' members are not there for it.";
 
-const GROUPS: [(&str, &str); 19] = [
+const GROUPS: [(&str, &str); 20] = [
     ("open", "What needs no key."),
     ("info", "About this installation and the key."),
     ("jobs", "Units of work that survive a restart."),
@@ -55,6 +58,7 @@ const GROUPS: [(&str, &str); 19] = [
         "Events sent to the servers of others, and what came of it.",
     ),
     ("keys", "Who may call the API."),
+    ("activity", "What was called."),
 ];
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
@@ -193,6 +197,13 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 fn describe(operation: &mut Operation, gate: Option<Gate>, codes: &[Code]) {
     let mut errors: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     let mut add = |status, code| errors.entry(status).or_default().push(code);
+    let mut parameters = operation.parameters.iter().flatten();
+    let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.name.eq_ignore_ascii_case(IDEMPOTENCY_KEY));
+    if parameters.any(is_key) {
+        for code in [Code::IdempotencyKeyReused, Code::IdempotencyInProgress] {
+            add(code.status().as_u16(), code);
+        }
+    }
     for code in codes {
         match code {
             Code::InvalidRequest => add(422, Code::InvalidRequest),

@@ -2,15 +2,14 @@
 
 use axum::{
     Extension, Router,
-    extract::OriginalUri,
     http::{Method, StatusCode},
     middleware::{from_fn, from_fn_with_state},
 };
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{
-    code::Code, error::Problem, guard::guard, observe::observe, open, request_id::envelope,
-    state::ApiState, v1,
+    activity::record, code::Code, error::Problem, guard::guard, observe::observe, open,
+    request_id::envelope, state::ApiState, v1,
 };
 
 /// Every endpoint with its description.
@@ -33,18 +32,19 @@ pub fn router_with(state: ApiState, others: Router<ApiState>) -> Router {
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(state.clone(), guard))
+        .layer(from_fn_with_state(state.clone(), record))
         .layer(from_fn(observe))
         .layer(from_fn_with_state(state.clone(), envelope))
         .layer(Extension(state.clone()))
         .with_state(state)
 }
 
-async fn nowhere(OriginalUri(uri): OriginalUri) -> Problem {
-    Problem::new(Code::NotFound, format!("there is no path {}", uri.path()))
+async fn nowhere() -> Problem {
+    Problem::new(Code::NotFound, "there is no such path")
 }
 
 /// axum adds the header `Allow`.
-async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> Problem {
-    let detail = format!("{} has no method {method}", uri.path());
+async fn wrong_method(method: Method) -> Problem {
+    let detail = format!("this path has no method {method}");
     Problem::new(Code::InvalidRequest, detail).with_status(StatusCode::METHOD_NOT_ALLOWED)
 }

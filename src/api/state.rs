@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    activity::Behind,
     auth::KeyCache,
     limits::{BODY_BYTES_DEFAULT, REQUEST_TIMEOUT_DEFAULT},
     open::readyz::Checked,
@@ -42,6 +43,8 @@ pub struct ApiState {
     pub(super) rates: Arc<RateLimits>,
     /// From where keys came that do not work.
     pub(super) strangers: Arc<Strangers>,
+    /// Calls that the activity log still has to take.
+    pub(super) activity: Arc<Behind>,
     /// The proxies whose word about an address is believed.
     pub proxies: Arc<Proxies>,
 }
@@ -62,6 +65,7 @@ impl ApiState {
             issuers: Arc::default(),
             rates: Arc::default(),
             strangers: Arc::default(),
+            activity: Arc::default(),
             proxies: Arc::default(),
         }
     }

@@ -94,7 +94,9 @@ fn unknown(name: &str) -> Failure {
 }
 
 async fn run_now(env: &Env, global: &Global, name: &str) -> Outcome {
-    let job = schedules::run_now(env, &wiring::registry(), name).await?;
+    let mut tx = env.db.begin().await?;
+    let job = schedules::run_now(&mut tx, env, &wiring::registry(), name).await?;
+    tx.commit().await?;
     let job = job.ok_or_else(|| unknown(name))?;
     output::one(
         global,
@@ -104,7 +106,10 @@ async fn run_now(env: &Env, global: &Global, name: &str) -> Outcome {
 }
 
 async fn pause(env: &Env, global: &Global, name: &str, paused: bool) -> Outcome {
-    if !schedules::set_paused(env, name, paused).await? {
+    let mut tx = env.db.begin().await?;
+    let row = schedules::set_paused(&mut tx, name, paused, env.now()).await?;
+    tx.commit().await?;
+    if row.is_none() {
         return Err(unknown(name));
     }
     let word = if paused { "paused" } else { "on" };

@@ -17,6 +17,10 @@ pub struct Retention {
     pub events: Duration,
     /// Age at which deliveries of webhooks are removed.
     pub webhook_deliveries: Duration,
+    /// Age at which calls are removed from the activity log.
+    pub activity: Duration,
+    /// How many of an organization's youngest calls are kept.
+    pub activity_max: u64,
 }
 
 impl Retention {
@@ -28,6 +32,8 @@ impl Retention {
             stripe_event_bodies: section.required("stripe_event_bodies", duration),
             events: section.required("events", duration),
             webhook_deliveries: section.required("webhook_deliveries", duration),
+            activity: section.required("activity", duration),
+            activity_max: section.required("activity_max", integer),
         }
     }
 }

@@ -258,6 +258,8 @@ fn settings(config: &Config) -> Settings {
         keep_stripe_event_bodies: config.retention.stripe_event_bodies,
         keep_events: config.retention.events,
         keep_webhook_deliveries: config.retention.webhook_deliveries,
+        keep_activity: config.retention.activity,
+        keep_activity_max: i64::try_from(config.retention.activity_max).unwrap_or(i64::MAX),
         organizations: organizations.collect(),
     }
 }

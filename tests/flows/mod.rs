@@ -1,5 +1,6 @@
 //! The real daemon against the sandbox, over HTTP only, on both databases.
 
+mod activity;
 mod arrival;
 mod catalog;
 mod checkout;

@@ -77,7 +77,7 @@ const NOTIFY: &str = "SELECT pg_notify('memberd_jobs', $1)";
 
 /// When a transaction is flushed to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::kernel) enum Flush {
+pub(crate) enum Flush {
     /// Before its caller hears of it.
     Now,
     /// With the next that is flushed.
@@ -151,7 +151,7 @@ impl Db {
 
     /// The same, but what was written may be lost when the machine stops before something else was flushed. On PostgreSQL
     /// the statement itself says so.
-    pub(in crate::kernel) async fn alone_with<T: Record>(
+    pub(crate) async fn alone_with<T: Record>(
         &self,
         sql: Sql,
         args: &[Arg<'_>],

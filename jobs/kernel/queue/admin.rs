@@ -19,7 +19,9 @@ pub use counts::{Count, Counts, counts, refresh};
 pub use lanes::{
     Lane, NodeRow, lanes, nodes, set_concurrency, set_max_running, set_queue_paused, set_rate,
 };
-pub use list::{Filter, JobAttempt, JobRow, Listed, attempts, list, list_all, show, unfinished};
+pub use list::{
+    Filter, JobAttempt, JobRow, Listed, attempts, list, list_all, show, show_in, unfinished,
+};
 
 /// The states of a job as people see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

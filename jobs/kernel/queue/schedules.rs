@@ -60,9 +60,24 @@ pub struct Row {
     pub last_job_id: Option<String>,
 }
 
-const ALL: Sql = Sql::both(
-    "SELECT name, kind, args, cron, timezone, catch_up, enabled, paused_at, next_due, last_due, last_job_id
-     FROM schedules ORDER BY name",
+/// The columns of a [`Row`].
+macro_rules! columns {
+    () => {
+        "name, kind, args, cron, timezone, catch_up, enabled, paused_at, next_due, last_due, last_job_id"
+    };
+}
+
+/// Schedules that meet a condition.
+macro_rules! schedules {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM schedules ", $rest)
+    };
+}
+
+const ALL: Sql = Sql::both(schedules!("ORDER BY name"));
+const LOCK: Sql = Sql::split(
+    schedules!("WHERE name = $1"),
+    schedules!("WHERE name = $1 FOR UPDATE"),
 );
 /// `next_due` is worked out anew only when expression or zone changed, so a restart does not skip what was missed.
 const DECLARE: Sql = Sql::both(
@@ -79,21 +94,24 @@ const DUE: Sql = Sql::both(
     "SELECT name FROM schedules WHERE enabled AND paused_at IS NULL AND next_due <= $1 ORDER BY name",
 );
 const LOCK_DUE: Sql = Sql::split(
-    "SELECT name, kind, args, cron, timezone, catch_up, enabled, paused_at, next_due, last_due, last_job_id
-     FROM schedules WHERE name = $1 AND enabled AND paused_at IS NULL AND next_due <= $2",
-    "SELECT name, kind, args, cron, timezone, catch_up, enabled, paused_at, next_due, last_due, last_job_id
-     FROM schedules WHERE name = $1 AND enabled AND paused_at IS NULL AND next_due <= $2
-     FOR UPDATE SKIP LOCKED",
+    schedules!("WHERE name = $1 AND enabled AND paused_at IS NULL AND next_due <= $2"),
+    schedules!(
+        "WHERE name = $1 AND enabled AND paused_at IS NULL AND next_due <= $2 FOR UPDATE SKIP LOCKED"
+    ),
 );
 const ADVANCE: Sql = Sql::both(
     "UPDATE schedules SET next_due = $2, last_due = coalesce($3, last_due), last_job_id = coalesce($4, last_job_id)
      WHERE name = $1",
 );
-const PAUSE: Sql =
-    Sql::both("UPDATE schedules SET paused_at = coalesce(paused_at, $2) WHERE name = $1");
+const PAUSE: Sql = Sql::both(concat!(
+    "UPDATE schedules SET paused_at = $2 WHERE name = $1 RETURNING ",
+    columns!()
+));
 /// Ticks missed while people had it paused are not caught up.
-const RESUME: Sql =
-    Sql::both("UPDATE schedules SET paused_at = NULL, next_due = $2 WHERE name = $1");
+const RESUME: Sql = Sql::both(concat!(
+    "UPDATE schedules SET paused_at = NULL, next_due = $2 WHERE name = $1 RETURNING ",
+    columns!()
+));
 
 /// All schedules, by name.
 pub async fn all(db: &Db) -> Result<Vec<Row>> {
@@ -209,31 +227,37 @@ async fn enqueue(
     }
 }
 
-/// Fires a schedule now, whatever the clock says, and leaves its next tick as it is. `None`: no such schedule.
-pub async fn run_now(env: &Env, registry: &Registry, name: &str) -> Result<Option<String>> {
-    let Some(row) = all(&env.db).await?.into_iter().find(|row| row.name == name) else {
-        return Ok(None);
-    };
-    let mut tx = env.db.begin().await?;
-    let job = enqueue(&mut tx, env, registry, &row, env.now()).await?;
-    tx.commit().await?;
-    Ok(job)
+/// Fires a schedule now, whatever the clock says, and leaves its next tick as it is. Answers the job; `None`: no such
+/// schedule, or this binary cannot run its job.
+pub async fn run_now(
+    tx: &mut Tx,
+    env: &Env,
+    registry: &Registry,
+    name: &str,
+) -> Result<Option<String>> {
+    match tx.optional(LOCK, args![name]).await? {
+        Some(row) => enqueue(tx, env, registry, &row, env.now()).await,
+        None => Ok(None),
+    }
 }
 
-/// Pauses or resumes a schedule; answers whether there is one of that name.
-pub async fn set_paused(env: &Env, name: &str, paused: bool) -> Result<bool> {
-    let row = all(&env.db).await?.into_iter().find(|row| row.name == name);
-    let Some(row) = row else { return Ok(false) };
-    let now = env.now();
-    let mut tx = env.db.begin().await?;
-    if paused {
-        tx.execute(PAUSE, args![name, now]).await?;
-    } else if row.paused_at.is_some() {
-        let next = Ticks::parse(&row.cron, &row.timezone)
-            .ok()
-            .and_then(|ticks| ticks.next(now));
-        tx.execute(RESUME, args![name, next]).await?;
+/// Pauses or resumes a schedule; answers it as it is then, if there is one of that name.
+pub async fn set_paused(
+    tx: &mut Tx,
+    name: &str,
+    paused: bool,
+    now: Timestamp,
+) -> Result<Option<Row>> {
+    let row: Option<Row> = tx.optional(LOCK, args![name]).await?;
+    match row {
+        Some(row) if row.paused_at.is_some() != paused => {
+            if paused {
+                return tx.optional(PAUSE, args![name, now]).await;
+            }
+            let ticks = Ticks::parse(&row.cron, &row.timezone).ok();
+            let next = ticks.and_then(|ticks| ticks.next(now));
+            tx.optional(RESUME, args![name, next]).await
+        }
+        as_it_is => Ok(as_it_is),
     }
-    tx.commit().await?;
-    Ok(true)
 }

@@ -203,8 +203,10 @@ both! {
         assert_eq!(db.count("stripe_events WHERE state = 'failed' AND error LIKE '%req_1%'").await, 1);
         // People mend the cause and replay the event.
         db.stripe.put(&customer("cus_1"));
-        assert!(replay(&db.env, "default", "evt_1").await.unwrap().is_some());
-        assert_eq!(replay(&db.env, "default", "evt_none").await.unwrap(), None);
+        let mut tx = db.env.db.begin().await.unwrap();
+        assert!(replay(&mut tx, &db.env, "default", "evt_1").await.unwrap().is_some());
+        assert_eq!(replay(&mut tx, &db.env, "default", "evt_none").await.unwrap(), None);
+        tx.commit().await.unwrap();
         db.drain(&registry()).await;
         assert_eq!(db.count("stripe_events WHERE state = 'applied'").await, 1);
     }

@@ -1,6 +1,7 @@
 //! The API as its callers meet it, through the whole router.
 
 mod access;
+mod activity;
 mod catalog;
 mod contract;
 mod creators;
@@ -15,6 +16,7 @@ mod open;
 mod operations;
 mod organizations;
 mod rates;
+mod repeated;
 mod server;
 mod support;
 mod tokens;

@@ -88,7 +88,11 @@ impl Answered {
 
 impl App {
     pub(super) async fn new() -> Self {
-        let db = TestDb::sqlite().await;
+        Self::on(TestDb::sqlite().await).await
+    }
+
+    /// The same on either database.
+    pub(super) async fn on(db: TestDb) -> Self {
         let env = db.env.clone();
         let mut tx = env.db.begin().await.unwrap();
         access::ensure_organization(&mut tx, "other", "Other", env.now())
@@ -109,6 +113,16 @@ impl App {
     /// The same app with other limits or routes.
     pub(super) fn rebuild(&mut self, router: Router) {
         self.router = router;
+    }
+
+    /// Waits until what requests have left to small tasks is done.
+    pub(super) async fn settle(&self) {
+        let tasks = &self.state.tasks;
+        while !tasks.is_empty() {
+            tasks.close();
+            tasks.wait().await;
+            tasks.reopen();
+        }
     }
 
     /// A key of an organization with these scopes.

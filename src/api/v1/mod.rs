@@ -1,5 +1,6 @@
 //! Version 1: one folder for each group of routes, one file for each endpoint.
 
+mod activity;
 mod coupons;
 mod creators;
 mod info;
@@ -46,4 +47,5 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(webhook_endpoints::routes())
         .merge(webhook_deliveries::routes())
         .merge(keys::routes())
+        .merge(activity::routes())
 }

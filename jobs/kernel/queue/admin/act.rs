@@ -159,7 +159,8 @@ pub async fn act(
 /// happens and the answer is the number, at most one more than [`BULK_FILTER_JOBS_MAX`].
 ///
 /// The jobs are looked for before the transaction, which on SQLite would keep every other from writing meanwhile. What
-/// passes no longer when it begins is left out and counts as missing; what comes later is not seen.
+/// passes no longer when it begins is left out and counts as missing; what comes later is not seen. Answers the transaction,
+/// too: the caller commits it.
 pub async fn act_on_filter(
     db: &Db,
     organization: &str,
@@ -167,7 +168,7 @@ pub async fn act_on_filter(
     filter: &Filter<'_>,
     expected: i64,
     now: Timestamp,
-) -> Result<std::result::Result<BTreeMap<String, Acted>, i64>> {
+) -> Result<std::result::Result<(Tx, BTreeMap<String, Acted>), i64>> {
     let found = list_all(db, organization, filter, BULK_FILTER_JOBS_MAX + 1, now).await?;
     let found: Vec<String> = found.into_iter().map(|job| job.id).collect();
     let count = number(&found);
@@ -182,8 +183,7 @@ pub async fn act_on_filter(
         return Ok(Err(number(&still)));
     }
     let acted = act(&mut tx, organization, action, &still, now).await?;
-    tx.commit().await?;
-    Ok(Ok(acted))
+    Ok(Ok((tx, acted)))
 }
 
 fn number(ids: &[String]) -> i64 {

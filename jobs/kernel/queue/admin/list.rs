@@ -249,6 +249,17 @@ pub async fn show(db: &Db, organization: &str, id: &str, now: Timestamp) -> Resu
         .await
 }
 
+/// [`show`], as a transaction sees it.
+pub async fn show_in(
+    tx: &mut Tx,
+    organization: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<JobRow>> {
+    tx.optional(select::SHOW, args![organization, now, id])
+        .await
+}
+
 /// The attempts that did not complete a job, oldest first. Ask only for a job that [`show`] has found.
 pub async fn attempts(db: &Db, id: &str) -> Result<Vec<JobAttempt>> {
     db.all(select::ATTEMPTS, args![id]).await

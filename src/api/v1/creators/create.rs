@@ -25,7 +25,7 @@ pub(super) struct NewCreatorBody {
 /// Members and keys can be hers from now on.
 #[utoipa::path(post, path = "/v1/creators", tag = "creators", operation_id = "create_creator",
     request_body = NewCreatorBody,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A text of your own: a repetition changes nothing.")),
+    params(IdempotencyKey),
     responses((status = 201, description = "The creator.", body = Creator)))]
 pub(super) async fn create(
     State(state): State<ApiState>,

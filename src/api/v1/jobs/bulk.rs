@@ -2,24 +2,26 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode, response::Response};
 use memberd_jobs::kernel::{
     Timestamp,
     limits::{BULK_FILTER_JOBS_MAX, BULK_IDS_MAX},
     queue::admin::{self, Acted, Action, Filter},
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::json;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ArrayBuilder, ObjectBuilder, RefOr, Type, schema::Schema},
 };
 
 use crate::api::{
-    Answer, ApiState, Caller, Code, Json, NoQuery, Problem, QueueWord, StateWord, Whole,
+    Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Json, Kept, NoQuery, Once, Problem,
+    QueueWord, StateWord, Whole,
 };
 
 /// What to do.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum BulkAction {
     Retry,
@@ -27,7 +29,7 @@ enum BulkAction {
 }
 
 /// What to do to which jobs: either ids or a filter.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(example = json!({"action": "retry", "filter": {"state": "discarded"}, "expected_count": 3}))]
 pub(super) enum BulkBody {
@@ -38,7 +40,7 @@ pub(super) enum BulkBody {
 }
 
 /// Jobs by their ids.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BulkIds {
     /// What to do.
@@ -49,7 +51,7 @@ pub(super) struct BulkIds {
 }
 
 /// Jobs by a filter.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BulkFilter {
     /// What to do.
@@ -64,7 +66,7 @@ pub(super) struct BulkFilter {
 type Expected = Whole<0, BULK_FILTER_JOBS_MAX>;
 
 /// Conditions on jobs, all of which must hold.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct JobFilter {
     /// In this state.
@@ -204,20 +206,31 @@ impl BulkResult {
 ///
 /// All in one transaction; jobs that cannot be changed are listed and do not stop the others.
 #[utoipa::path(post, path = "/v1/jobs/bulk", tag = "jobs", operation_id = "bulk_jobs", request_body = BulkBody,
+    params(IdempotencyKey),
     responses((status = 200, description = "What became of them.", body = BulkResult)))]
 pub(super) async fn bulk(
     State(state): State<ApiState>,
     caller: Caller,
     _: NoQuery,
+    key: IdempotencyKey,
     Json(body): Json<BulkBody>,
-) -> Answer<Json<BulkResult>> {
+) -> Answer<Response> {
+    let asked = json!({ "bulk_jobs": body });
+    let once = match key.begin(&state, &caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let acted = act(&state, &caller, body, &once).await;
+    Ok(once.ended(&state, acted).await?.into_response())
+}
+
+async fn act(state: &ApiState, caller: &Caller, body: BulkBody, once: &Once) -> Answer<Kept> {
     let (env, organization) = (&state.env, &caller.organization);
-    let acted = match body {
+    let (mut tx, acted) = match body {
         BulkBody::Ids(BulkIds { action, ids }) => {
             let mut tx = env.db.begin().await?;
             let acted = admin::act(&mut tx, organization, action.action(), &ids, env.now()).await?;
-            tx.commit().await?;
-            acted
+            (tx, acted)
         }
         BulkBody::Filter(body) => {
             let action = body.action.action();
@@ -228,7 +241,10 @@ pub(super) async fn bulk(
                 .map_err(|found| mismatch(found, expected))?
         }
     };
-    Ok(Json(BulkResult::of(acted)))
+    let kept = Kept::json(StatusCode::OK, &BulkResult::of(acted))?;
+    once.settle(&mut tx, &kept).await?;
+    tx.commit().await?;
+    Ok(kept)
 }
 
 impl JobFilter {

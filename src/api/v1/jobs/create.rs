@@ -1,18 +1,18 @@
 //! `POST /v1/jobs`
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, response::Response};
 use memberd_jobs::kernel::{
     Timestamp,
     outbox::{NewJob, PRIORITY_NORMAL},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::{Job, enqueue};
 use crate::api::{
-    Answer, ApiState, Caller, Code, HOME_ORGANIZATION, Json, NoQuery, Problem, Whole,
-    decode::unknown, limits::PRIORITY_SPAN,
+    Answer, ApiState, Caller, Code, HOME_ORGANIZATION, IdempotencyKey, Json, NoQuery, Problem,
+    Whole, decode::unknown, limits::PRIORITY_SPAN,
 };
 
 /// A priority; lower runs first.
@@ -42,6 +42,7 @@ pub(super) struct NewJobBody {
 /// `default`. Where the kind has a key and a job with the same key already waits, that
 /// one is answered with status 200.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", operation_id = "create_job", request_body = NewJobBody,
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The new job.", body = Job),
         (status = 200, description = "The job with the same key that already waits.", body = Job)))]
@@ -49,8 +50,9 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     caller: Caller,
     _: NoQuery,
+    key: IdempotencyKey,
     Json(body): Json<NewJobBody>,
-) -> Answer<(StatusCode, Json<Job>)> {
+) -> Answer<Response> {
     let def = state.registry.job(&body.kind).ok_or_else(|| {
         let kinds: Vec<_> = state.registry.jobs().map(|def| def.kind).collect();
         let detail = unknown(&body.kind, &kinds);
@@ -63,13 +65,15 @@ pub(super) async fn create(
         );
         return Err(Problem::field(Code::InsufficientScope, "#/kind", detail));
     }
+    let priority = body.priority.map(|priority| priority.0);
+    let asked = json!({ "create_job": def.kind, "args": body.args, "priority": priority, "due_at": body.due_at });
     let mut job = NewJob::from_def(def, &caller.organization, &Value::Object(body.args))
         .map_err(|refused| {
             Problem::field(Code::InvalidRequest, "#/args", refused.to_string()).unprocessable()
         })?
-        .priority(body.priority.map_or(PRIORITY_NORMAL, |priority| priority.0));
+        .priority(priority.unwrap_or(PRIORITY_NORMAL));
     if let Some(due_at) = body.due_at {
         job = job.due(due_at);
     }
-    enqueue(&state, &caller, job).await
+    enqueue(&state, &caller, key, &asked, job).await
 }

@@ -1,16 +1,20 @@
 //! A job as the API shows it.
 
-use axum::http::StatusCode;
+use axum::{http::StatusCode, response::Response};
 use memberd_jobs::kernel::{
     Timestamp,
+    db::Tx,
     outbox::{self, NewJob},
     queue::admin::{self, Acted, Action, JobAttempt, JobRow},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::api::{Answer, ApiState, Caller, Code, Json, Problem, QueueWord, StateWord};
+use crate::api::{
+    Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Kept, Once, Problem, QueueWord,
+    StateWord,
+};
 
 /// A job.
 #[derive(Serialize, ToSchema)]
@@ -127,10 +131,14 @@ impl From<JobAttempt> for Attempt {
     }
 }
 
-/// The job with this id, in the caller's organization.
-pub(in crate::api::v1) async fn found(state: &ApiState, caller: &Caller, id: &str) -> Answer<Job> {
-    let env = &state.env;
-    admin::show(&env.db, &caller.organization, id, env.now())
+/// The job with this id in the caller's organization, as a transaction sees it.
+pub(in crate::api::v1) async fn shown(
+    tx: &mut Tx,
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+) -> Answer<Job> {
+    admin::show_in(tx, &caller.organization, id, state.env.now())
         .await?
         .map(Job::from)
         .ok_or_else(|| not_found(id))
@@ -140,43 +148,88 @@ pub(in crate::api::v1) async fn found(state: &ApiState, caller: &Caller, id: &st
 pub(super) async fn act(
     state: &ApiState,
     caller: &Caller,
+    key: IdempotencyKey,
     action: Action,
     id: String,
-) -> Answer<Job> {
-    let env = &state.env;
-    let ids = [id];
-    let mut tx = env.db.begin().await?;
-    let acted = admin::act(&mut tx, &caller.organization, action, &ids, env.now()).await?;
-    tx.commit().await?;
-    let [id] = ids;
-    match acted.get(&id) {
-        Some(Acted::Done) => found(state, caller, &id).await,
-        Some(Acted::Folded(holder)) => found(state, caller, holder).await,
-        Some(Acted::Running) => Err(Problem::new(
-            Code::JobRunning,
-            format!("job {id} is running: cancel it or wait for its end"),
-        )),
-        Some(Acted::Final) => Err(Problem::new(Code::JobFinal, format!("job {id} has ended"))),
-        Some(Acted::NotFound) | None => Err(not_found(&id)),
-    }
+) -> Answer<Response> {
+    let asked = match action {
+        Action::Retry => json!({ "retry_job": id }),
+        Action::Cancel => json!({ "cancel_job": id }),
+    };
+    let once = match key.begin(state, caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let acted = act_first(state, caller, action, &[id], &once).await;
+    Ok(once.ended(state, acted).await?.into_response())
 }
 
-/// Enqueues a job of the caller's organization; 201 with the new one, or 200 with the one it folded into.
+async fn act_first(
+    state: &ApiState,
+    caller: &Caller,
+    action: Action,
+    ids: &[String; 1],
+    once: &Once,
+) -> Answer<Kept> {
+    let env = &state.env;
+    let mut tx = env.db.begin().await?;
+    let acted = admin::act(&mut tx, &caller.organization, action, ids, env.now()).await?;
+    let [id] = ids;
+    let job = match acted.get(id) {
+        Some(Acted::Done) => shown(&mut tx, state, caller, id).await?,
+        Some(Acted::Folded(holder)) => shown(&mut tx, state, caller, holder).await?,
+        Some(Acted::Running) => {
+            let detail = format!("job {id} is running: cancel it or wait for its end");
+            return Err(Problem::new(Code::JobRunning, detail));
+        }
+        Some(Acted::Final) => {
+            return Err(Problem::new(Code::JobFinal, format!("job {id} has ended")));
+        }
+        Some(Acted::NotFound) | None => return Err(not_found(id)),
+    };
+    let kept = Kept::json(StatusCode::OK, &job)?;
+    once.settle(&mut tx, &kept).await?;
+    tx.commit().await?;
+    Ok(kept)
+}
+
+/// Enqueues a job of the caller's organization, for a request that `asked` describes in full; 201 with the new one, or 200
+/// with the one it folded into.
 pub(in crate::api::v1) async fn enqueue(
     state: &ApiState,
     caller: &Caller,
+    key: IdempotencyKey,
+    asked: &Value,
     job: NewJob,
-) -> Answer<(StatusCode, Json<Job>)> {
-    let env = &state.env;
-    let enqueued = outbox::enqueue_alone(env, job).await?;
+) -> Answer<Response> {
+    let once = match key.begin(state, caller, asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let enqueued = enqueue_first(state, caller, job, &once).await;
+    Ok(once.ended(state, enqueued).await?.into_response())
+}
+
+async fn enqueue_first(
+    state: &ApiState,
+    caller: &Caller,
+    job: NewJob,
+    once: &Once,
+) -> Answer<Kept> {
+    let mut tx = state.env.db.begin().await?;
+    let enqueued = outbox::enqueue(&mut tx, &state.env, job).await?;
     let status = if enqueued.folded {
         StatusCode::OK
     } else {
         StatusCode::CREATED
     };
-    Ok((status, Json(found(state, caller, &enqueued.id).await?)))
+    let job = shown(&mut tx, state, caller, &enqueued.id).await?;
+    let kept = Kept::json(status, &job)?;
+    once.settle(&mut tx, &kept).await?;
+    tx.commit().await?;
+    Ok(kept)
 }
 
-fn not_found(id: &str) -> Problem {
+pub(super) fn not_found(id: &str) -> Problem {
     Problem::new(Code::JobNotFound, format!("there is no job {id}"))
 }

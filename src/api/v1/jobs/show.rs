@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     Job,
-    model::{Attempt, found},
+    model::{Attempt, not_found},
 };
 use crate::api::{Answer, ApiState, Caller, Json, NoQuery, Path};
 
@@ -32,10 +32,12 @@ pub(super) async fn show(
     Path(id): Path<String>,
     _: NoQuery,
 ) -> Answer<Json<JobDetails>> {
-    let job = found(&state, &caller, &id).await?;
-    let attempts = admin::attempts(&state.env.db, &id).await?;
+    let env = &state.env;
+    let job = admin::show(&env.db, &caller.organization, &id, env.now()).await?;
+    let job = job.ok_or_else(|| not_found(&id))?;
+    let attempts = admin::attempts(&env.db, &id).await?;
     Ok(Json(JobDetails {
-        job,
+        job: job.into(),
         attempts: attempts.into_iter().map(Attempt::from).collect(),
     }))
 }

@@ -1,11 +1,12 @@
 //! `POST /v1/keys`
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, response::Response};
 use memberd_jobs::{
     access::{self, NAME_CHARS_MAX, NewKey, Scope, Scopes},
     kernel::Timestamp,
 };
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{ArrayBuilder, Ref, RefOr, schema::Schema},
@@ -13,7 +14,8 @@ use utoipa::{
 
 use super::model::CreatedKey;
 use crate::api::{
-    Answer, ApiState, Caller, Code, Json, NoQuery, Problem, ScopeWord, Text,
+    Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Json, Kept, NoQuery, Once, Problem,
+    ScopeWord, Text,
     v1::creators::{CreatorId, creator_to_be},
 };
 
@@ -60,22 +62,45 @@ impl ToSchema for SomeScopes {}
 ///
 /// The answer shows the secret, once. A key cannot make one that may do or see more than itself.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "create_key", request_body = NewKeyBody,
+    params(IdempotencyKey),
     responses((status = 201, description = "The key and its secret.", body = CreatedKey)))]
 pub(super) async fn create(
     State(state): State<ApiState>,
     caller: Caller,
     _: NoQuery,
+    key: IdempotencyKey,
     Json(body): Json<NewKeyBody>,
-) -> Answer<(StatusCode, Json<CreatedKey>)> {
-    let env = &state.env;
+) -> Answer<Response> {
     let scopes: Scopes = body.scopes.iter().map(|word| word.0).collect();
-    check(&body, &scopes, &caller, env.now())?;
-    let creator = creator_to_be(&state, &caller, body.creator_id.as_ref()).await?;
+    check(&body, &scopes, &caller)?;
+    let asked = json!({ "create_key": body.name, "scopes": scopes.to_string(), "expires_at": body.expires_at,
+        "unlimited": body.unlimited, "creator_id": body.creator_id });
+    let once = match key.begin(&state, &caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let made = make(&state, &caller, &body, &scopes, &once).await;
+    Ok(once.ended(&state, made).await?.into_response())
+}
+
+async fn make(
+    state: &ApiState,
+    caller: &Caller,
+    body: &NewKeyBody,
+    scopes: &Scopes,
+    once: &Once,
+) -> Answer<Kept> {
+    let env = &state.env;
+    if body.expires_at.is_some_and(|at| at <= env.now()) {
+        let detail = "this moment has passed: name one in the future, or leave it out";
+        return Err(Problem::field(Code::InvalidRequest, "#/expires_at", detail).unprocessable());
+    }
+    let creator = creator_to_be(state, caller, body.creator_id.as_ref()).await?;
     let settings = env.settings.organizations.get(&caller.organization);
     let new = NewKey {
         organization: &caller.organization,
         name: &body.name.0,
-        scopes: &scopes,
+        scopes,
         expires_at: body.expires_at,
         live: settings.is_some_and(|organization| organization.livemode),
         unlimited: body.unlimited,
@@ -83,12 +108,13 @@ pub(super) async fn create(
     };
     let mut tx = env.db.begin().await?;
     let (row, key) = access::create_key(&mut tx, env, &new).await?;
-    tx.commit().await?;
-    tracing::info!(key = row.id, by = caller.key_id, "a key was made");
-    Ok((StatusCode::CREATED, Json(CreatedKey::of(row, &key))))
+    let id = row.id.clone();
+    let kept = CreatedKey::settle(tx, row, &key, once).await?;
+    tracing::info!(key = id, by = caller.key_id, "a key was made");
+    Ok(kept)
 }
 
-fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller, now: Timestamp) -> Answer<()> {
+fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller) -> Answer<()> {
     if !(1..=Scope::ALL.len()).contains(&body.scopes.len()) {
         return Err(Problem::field(
             Code::InvalidRequest,
@@ -110,10 +136,6 @@ fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller, now: Timestamp) ->
             "#/unlimited",
             detail,
         ));
-    }
-    if body.expires_at.is_some_and(|at| at <= now) {
-        let detail = "this moment has passed: name one in the future, or leave it out";
-        return Err(Problem::field(Code::InvalidRequest, "#/expires_at", detail).unprocessable());
     }
     Ok(())
 }

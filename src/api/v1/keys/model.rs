@@ -1,13 +1,14 @@
 //! A key as the API shows it: everything but its secret.
 
+use axum::http::StatusCode;
 use memberd_jobs::{
     access::{Key, KeyRow, Scopes},
-    kernel::Timestamp,
+    kernel::{Timestamp, db::Tx},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::{ScopeWord, Word};
+use crate::api::{Kept, Once, Problem, ScopeWord, Word};
 
 /// A key.
 #[derive(Serialize, ToSchema)]
@@ -64,19 +65,31 @@ impl From<KeyRow> for ApiKey {
 pub(super) struct CreatedKey {
     #[serde(flatten)]
     key: ApiKey,
-    /// The whole key. It is shown this once and cannot be had again.
+    /// The whole key. It is shown this once and cannot be had again: null when the answer is repeated. Whoever has lost it
+    /// rotates the key.
     #[schema(example = "mbd_live_4fGh28Xq_…")]
-    secret: String,
+    secret: Option<String>,
     /// What speaks against such a key, in words; it works nevertheless.
     warning: Option<String>,
 }
 
 impl CreatedKey {
-    pub(super) fn of(row: KeyRow, key: &Key) -> Self {
-        Self {
+    /// Writes the answer without the secret, for repetitions, and answers the whole one.
+    pub(super) async fn settle(
+        mut tx: Tx,
+        row: KeyRow,
+        key: &Key,
+        once: &Once,
+    ) -> Result<Kept, Problem> {
+        let mut created = Self {
             warning: Scopes::stored(&row.scopes).warning(),
-            secret: key.reveal(),
+            secret: None,
             key: row.into(),
-        }
+        };
+        let kept = Kept::json(StatusCode::CREATED, &created)?;
+        once.settle(&mut tx, &kept).await?;
+        tx.commit().await?;
+        created.secret = Some(key.reveal());
+        Kept::json(StatusCode::CREATED, &created)
     }
 }

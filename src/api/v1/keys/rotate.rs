@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use axum::{extract::State, http::StatusCode};
+use axum::{extract::State, response::Response};
 use memberd_jobs::access::{self, KeyRow, Scopes};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::model::CreatedKey;
 use crate::api::{
-    Answer, ApiState, Caller, Code, Json, MaybeJson, NoQuery, Path, Problem, Whole,
+    Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Kept, MaybeJson, NoQuery, Once, Path,
+    Problem, Whole,
     limits::{KEY_OVERLAP_DEFAULT, KEY_OVERLAP_MAX},
 };
 
@@ -31,42 +33,60 @@ pub(super) struct Rotation {
 /// while. A key cannot rotate one that may do more than itself.
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotate_key",
     request_body = Option<Rotation>,
-    params(("id" = String, Path, description = "The key's id.", example = "key_4fGh28Xq")),
+    params(("id" = String, Path, description = "The key's id.", example = "key_4fGh28Xq"), IdempotencyKey),
     responses((status = 201, description = "The new key and its secret.", body = CreatedKey)))]
 pub(super) async fn rotate(
     State(state): State<ApiState>,
     caller: Caller,
     Path(id): Path<String>,
     _: NoQuery,
+    key: IdempotencyKey,
     MaybeJson(body): MaybeJson<Rotation>,
-) -> Answer<(StatusCode, Json<CreatedKey>)> {
-    let env = &state.env;
+) -> Answer<Response> {
     let overlap = body
         .overlap_seconds
         .map_or(KEY_OVERLAP_DEFAULT, |Whole(seconds)| {
             Duration::from_secs(seconds.unsigned_abs())
         });
+    let asked = json!({ "rotate_key": id, "overlap_seconds": overlap.as_secs() });
+    let once = match key.begin(&state, &caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let rotated = replace(&state, &caller, &id, overlap, &once).await;
+    Ok(once.ended(&state, rotated).await?.into_response())
+}
+
+async fn replace(
+    state: &ApiState,
+    caller: &Caller,
+    id: &str,
+    overlap: Duration,
+    once: &Once,
+) -> Answer<Kept> {
+    let env = &state.env;
     let settings = env.settings.organizations.get(&caller.organization);
     let live = settings.is_some_and(|organization| organization.livemode);
     let mut tx = env.db.begin().await?;
-    let row = access::lock_key(&mut tx, &caller.organization, &id).await?;
+    let row = access::lock_key(&mut tx, &caller.organization, id).await?;
     let row = row.filter(|row| caller.sees(row.creator_id.as_deref()));
     let row = row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no key {id}")))?;
     if row.has_ended(env.now()) {
         let detail = format!("{id} works no more: make a new key");
         return Err(Problem::new(Code::InvalidRequest, detail).unprocessable());
     }
-    check(&row, &caller)?;
+    check(&row, caller)?;
     let (new, key) = access::rotate_key(&mut tx, env, &row, overlap, live).await?;
-    tx.commit().await?;
-    state.keys.forget(&id);
+    let new_id = new.id.clone();
+    let kept = CreatedKey::settle(tx, new, &key, once).await?;
+    state.keys.forget(id);
     tracing::info!(
         key = id,
-        new = new.id,
+        new = new_id,
         by = caller.key_id,
         "a key was rotated"
     );
-    Ok((StatusCode::CREATED, Json(CreatedKey::of(new, &key))))
+    Ok(kept)
 }
 
 /// The answer is as good as the key itself.

@@ -102,9 +102,8 @@ pub(super) async fn checkout(
 ) -> Answer<Response> {
     check("#/success_url", Some(&body.success_url))?;
     check("#/cancel_url", body.cancel_url.as_ref())?;
-    let member = found(&state, &caller, &id).await?;
-    let order = Order::Checkout(CheckoutOrder {
-        member_id: member.id,
+    let checkout = CheckoutOrder {
+        member_id: id,
         tier_id: body.tier_id,
         plan_id: body.plan_id,
         interval: body
@@ -115,17 +114,18 @@ pub(super) async fn checkout(
         cancel_url: body.cancel_url.map(|url| url.0),
         trial_period_days: body.trial_period_days.map(|days| days.0),
         allow_promotion_codes: body.allow_promotion_codes.unwrap_or(false),
-    });
+    };
     let dry_run = dry_run.dry_run;
     let once = if dry_run {
         Once::without_key()
     } else {
-        match key.begin(&state, &caller, &order).await? {
+        let asked = Order::Checkout(checkout.clone());
+        match key.begin(&state, &caller, &asked).await? {
             Begun::First(once) => once,
             Begun::Replayed(response) => return Ok(response),
         }
     };
-    let decided = decide(&state, &caller, &order, dry_run, &once).await;
+    let decided = decide(&state, &caller, checkout, dry_run, &once).await;
     match once.ended(&state, decided).await? {
         (kept, _) if dry_run => Ok(kept.into_response()),
         (kept, placed) => send(&state, &caller, &placed, kept, &once).await,
@@ -149,12 +149,14 @@ fn check(pointer: &str, url: Option<&Url>) -> Answer<()> {
 async fn decide(
     state: &ApiState,
     caller: &Caller,
-    order: &Order,
+    mut wanted: CheckoutOrder,
     dry_run: bool,
     once: &Once,
 ) -> Answer<(Kept, Placed)> {
+    wanted.member_id = found(state, caller, &wanted.member_id).await?.id;
+    let order = Order::Checkout(wanted);
     let mut tx = state.env.db.begin().await?;
-    let placed = decided(&mut tx, state, caller, order).await?;
+    let placed = decided(&mut tx, state, caller, &order).await?;
     let operation = shown(&mut tx, caller, &placed, dry_run).await?.pop();
     let last = placed
         .operations

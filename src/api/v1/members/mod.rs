@@ -43,12 +43,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
             Code::PaymentFailed,
         ])
         .collect();
-    let creating = [
-        Code::EmailTaken,
-        Code::InvalidRequest,
-        Code::IdempotencyKeyReused,
-        Code::IdempotencyInProgress,
-    ];
+    let creating = [Code::EmailTaken, Code::InvalidRequest];
     let editing = [
         Code::MemberNotFound,
         Code::EmailTaken,
@@ -56,12 +51,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         Code::InvalidRequest,
     ];
     let deleting = [Code::MemberNotFound, Code::PreconditionFailed];
-    let restoring = [
-        Code::MemberNotFound,
-        Code::EmailTaken,
-        Code::IdempotencyKeyReused,
-        Code::IdempotencyInProgress,
-    ];
+    let restoring = [Code::MemberNotFound, Code::EmailTaken];
     OpenApiRouter::new()
         .routes(gated(READ, &filters, routes!(list::list)))
         .routes(gated(

@@ -14,12 +14,7 @@ use crate::api::{
 };
 
 /// The codes that every order may answer.
-pub(in crate::api::v1) const PLACED: [Code; 4] = [
-    Code::NotFound,
-    Code::InvalidRequest,
-    Code::IdempotencyKeyReused,
-    Code::IdempotencyInProgress,
-];
+pub(in crate::api::v1) const PLACED: [Code; 2] = [Code::NotFound, Code::InvalidRequest];
 
 /// What an order of several steps came to.
 #[derive(Serialize, ToSchema)]

@@ -1,5 +1,6 @@
 //! A queue as the API shows it.
 
+use axum::{http::StatusCode, response::Response};
 use memberd_jobs::kernel::{
     Timestamp,
     queue::{
@@ -8,9 +9,12 @@ use memberd_jobs::kernel::{
     },
 };
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::api::{Answer, ApiState, Code, Problem, QueueWord, Word};
+use crate::api::{
+    Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Kept, Once, Problem, QueueWord, Word,
+};
 
 /// A queue.
 #[derive(Serialize, ToSchema)]
@@ -72,19 +76,44 @@ pub(super) fn parse(name: &str) -> Answer<Queue> {
 /// The queue as it is now.
 pub(super) async fn found(state: &ApiState, queue: Queue) -> Answer<QueueBody> {
     let now = state.env.now();
+    Ok(QueueBody::of(&lane(state, queue, now).await?, now))
+}
+
+async fn lane(state: &ApiState, queue: Queue, now: Timestamp) -> Answer<Lane> {
     let lanes = admin::lanes(&state.env.db, now).await?;
     lanes
-        .iter()
+        .into_iter()
         .find(|lane| lane.queue == queue)
-        .map(|lane| QueueBody::of(lane, now))
         .ok_or_else(|| Problem::new(Code::NotFound, "there is no such queue"))
 }
 
-/// Pauses or resumes a queue.
-pub(super) async fn set_paused(state: &ApiState, name: &str, paused: bool) -> Answer<QueueBody> {
+/// Pauses or resumes a queue; answers the queue.
+pub(super) async fn set_paused(
+    state: &ApiState,
+    caller: &Caller,
+    key: IdempotencyKey,
+    name: &str,
+    paused: bool,
+) -> Answer<Response> {
     let queue = parse(name)?;
+    let asked = json!({ "queue": queue.as_str(), "paused": paused });
+    let once = match key.begin(state, caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let set = set_first(state, queue, paused, &once).await;
+    Ok(once.ended(state, set).await?.into_response())
+}
+
+async fn set_first(state: &ApiState, queue: Queue, paused: bool, once: &Once) -> Answer<Kept> {
+    let now = state.env.now();
+    // Counting may take a while, so it comes before the transaction.
+    let mut lane = lane(state, queue, now).await?;
+    lane.paused_at = paused.then(|| lane.paused_at.unwrap_or(now));
+    let kept = Kept::json(StatusCode::OK, &QueueBody::of(&lane, now))?;
     let mut tx = state.env.db.begin().await?;
-    admin::set_queue_paused(&mut tx, queue, paused, state.env.now()).await?;
+    admin::set_queue_paused(&mut tx, queue, paused, now).await?;
+    once.settle(&mut tx, &kept).await?;
     tx.commit().await?;
-    found(state, queue).await
+    Ok(kept)
 }

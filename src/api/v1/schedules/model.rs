@@ -1,13 +1,15 @@
 //! A schedule as the API shows it.
 
+use axum::{http::StatusCode, response::Response};
 use memberd_jobs::kernel::{
     Timestamp,
     queue::schedules::{self, Row},
 };
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::api::{Answer, ApiState, Code, Problem};
+use crate::api::{Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Kept, Once, Problem};
 
 /// A schedule.
 #[derive(Serialize, ToSchema)]
@@ -62,17 +64,34 @@ impl From<Row> for ScheduleBody {
     }
 }
 
-/// The schedule of this name.
-pub(super) async fn found(state: &ApiState, name: &str) -> Answer<ScheduleBody> {
-    let rows = schedules::all(&state.env.db).await?;
-    rows.into_iter()
-        .find(|row| row.name == name)
-        .map(ScheduleBody::from)
-        .ok_or_else(|| Problem::new(Code::NotFound, format!("there is no schedule {name}")))
+pub(super) fn not_found(name: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is no schedule {name}"))
 }
 
-/// Pauses or resumes a schedule.
-pub(super) async fn set_paused(state: &ApiState, name: &str, paused: bool) -> Answer<ScheduleBody> {
-    schedules::set_paused(&state.env, name, paused).await?;
-    found(state, name).await
+/// Pauses or resumes a schedule; answers the schedule.
+pub(super) async fn set_paused(
+    state: &ApiState,
+    caller: &Caller,
+    key: IdempotencyKey,
+    name: &str,
+    paused: bool,
+) -> Answer<Response> {
+    let asked = json!({ "schedule": name, "paused": paused });
+    let once = match key.begin(state, caller, &asked).await? {
+        Begun::First(once) => once,
+        Begun::Replayed(response) => return Ok(response),
+    };
+    let set = set_first(state, name, paused, &once).await;
+    Ok(once.ended(state, set).await?.into_response())
+}
+
+async fn set_first(state: &ApiState, name: &str, paused: bool, once: &Once) -> Answer<Kept> {
+    let env = &state.env;
+    let mut tx = env.db.begin().await?;
+    let row = schedules::set_paused(&mut tx, name, paused, env.now()).await?;
+    let row = row.ok_or_else(|| not_found(name))?;
+    let kept = Kept::json(StatusCode::OK, &ScheduleBody::from(row))?;
+    once.settle(&mut tx, &kept).await?;
+    tx.commit().await?;
+    Ok(kept)
 }

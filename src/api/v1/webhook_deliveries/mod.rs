@@ -15,12 +15,7 @@ const GATE: Gate = Gate::Scope(Scope::WebhooksWrite);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let filters = [Code::InvalidFilter, Code::InvalidCursor];
-    let sending = [
-        Code::NotFound,
-        Code::InvalidRequest,
-        Code::IdempotencyKeyReused,
-        Code::IdempotencyInProgress,
-    ];
+    let sending = [Code::NotFound, Code::InvalidRequest];
     OpenApiRouter::new()
         .routes(gated(GATE, &filters, routes!(list::list)))
         .routes(gated(GATE, &[Code::NotFound], routes!(show::show)))

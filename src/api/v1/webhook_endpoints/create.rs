@@ -43,15 +43,13 @@ pub(super) async fn create(
     key: IdempotencyKey,
     Json(body): Json<NewWebhookEndpointBody>,
 ) -> Answer<Response> {
-    let url = checked(&state, &body.url.0).await?;
     let types = body.event_types.some();
     let wanted = Wanted {
-        url: &url,
+        url: &body.url.0,
         description: body.description.as_ref().map(|text| text.0.as_str()),
         event_types: types.as_deref(),
     };
-    let asked =
-        json!({ "webhook_endpoint": url, "description": wanted.description, "event_types": types });
+    let asked = json!({ "webhook_endpoint": wanted.url, "description": wanted.description, "event_types": types });
     let once = match key.begin(&state, &caller, &asked).await? {
         Begun::First(once) => once,
         Begun::Replayed(response) => return reveal_again(&state, &caller, response).await,
@@ -67,8 +65,13 @@ async fn make(
     once: &Once,
 ) -> Answer<Response> {
     let env = &state.env;
+    let url = checked(state, wanted.url).await?;
+    let wanted = Wanted {
+        url: &url,
+        ..*wanted
+    };
     let mut tx = env.db.begin().await?;
-    let made = webhooks_out::create(&mut tx, env, &caller.organization, wanted).await?;
+    let made = webhooks_out::create(&mut tx, env, &caller.organization, &wanted).await?;
     let made = made.map_err(|why| refuse(&why))?;
     let (id, secret) = (made.endpoint.id.clone(), made.secret.clone());
     let body = CreatedWebhookEndpoint::from(made);
@@ -80,7 +83,7 @@ async fn make(
         by = caller.key_id,
         "a webhook endpoint was made"
     );
-    Ok(body.reveal(state, &secret, StatusCode::CREATED))
+    body.reveal(state, &secret)
 }
 
 /// The URL as it will be asked for, if it may be.

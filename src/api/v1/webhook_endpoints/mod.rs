@@ -19,23 +19,17 @@ use crate::api::{ApiState, Code, Gate, Problem, openapi::gated};
 
 const GATE: Gate = Gate::Scope(Scope::WebhooksWrite);
 
-/// What every request with an `Idempotency-Key` may meet.
-const REPEATED: [Code; 2] = [Code::IdempotencyKeyReused, Code::IdempotencyInProgress];
-
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let pages = [Code::InvalidCursor];
     let missing = [Code::NotFound];
-    let [reused, busy] = REPEATED;
     let making = [
         Code::UrlNotAllowed,
         Code::WebhooksDisabled,
         Code::InvalidRequest,
-        reused,
-        busy,
     ];
     let changing = [Code::NotFound, Code::UrlNotAllowed];
-    let rotating = [Code::NotFound, Code::WebhooksDisabled, reused, busy];
-    let sending = [Code::NotFound, Code::InvalidRequest, reused, busy];
+    let rotating = [Code::NotFound, Code::WebhooksDisabled];
+    let sending = [Code::NotFound, Code::InvalidRequest];
     OpenApiRouter::new()
         .routes(gated(GATE, &pages, routes!(list::list)))
         .routes(gated(GATE, &making, routes!(create::create)))

@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     http::{StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use http_body_util::BodyExt as _;
 use memberd_jobs::{
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 use super::types::{EventTypeWord, shown};
 use crate::api::{
-    Answer, ApiState, Caller, Closed, Json, Problem, Text, Word,
+    Answer, ApiState, Caller, Closed, Kept, Problem, Text, Word,
     limits::{DESCRIPTION_CHARS_MAX, URL_CHARS_MAX},
 };
 
@@ -124,14 +124,9 @@ impl From<Created> for CreatedWebhookEndpoint {
 
 impl CreatedWebhookEndpoint {
     /// With the secret, for the caller alone.
-    pub(super) fn reveal(
-        mut self,
-        state: &ApiState,
-        secret: &SigningSecret,
-        status: StatusCode,
-    ) -> Response {
+    pub(super) fn reveal(mut self, state: &ApiState, secret: &SigningSecret) -> Answer<Response> {
         self.secret = state.env.receivers.reveal(secret);
-        (status, Json(self)).into_response()
+        Ok(Kept::json(StatusCode::CREATED, &self)?.into_response())
     }
 }
 

@@ -82,5 +82,5 @@ async fn rotate(
         by = caller.key_id,
         "the secret of a webhook endpoint was rotated"
     );
-    Ok(body.reveal(state, &secret, StatusCode::CREATED))
+    body.reveal(state, &secret)
 }

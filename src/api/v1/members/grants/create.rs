@@ -72,7 +72,6 @@ pub(super) async fn create(
     key: IdempotencyKey,
     Json(body): Json<NewGrantBody>,
 ) -> Answer<Response> {
-    let member = found(&state, &caller, &id).await?;
     let new = NewGrant {
         product_id: body.product_id.0,
         source: body
@@ -86,19 +85,14 @@ pub(super) async fn create(
         starts_at: body.starts_at,
         ends_at: body.until,
     };
-    if let Some(giver) = &new.from_member_id
-        && !is_hers(&state, &caller, Some(giver)).await?
-    {
-        return Err(refuse(&NotGranted::NoGiver(giver.clone()), &member.id));
-    }
-    let asked = json!({ "grant_to": member.id, "product_id": new.product_id, "kind": new.source.as_str(),
+    let asked = json!({ "grant_to": id, "product_id": new.product_id, "kind": new.source.as_str(),
         "external_reference": new.external_reference, "subscription_id": new.subscription_id,
         "from_member_id": new.from_member_id, "note": new.note, "starts_at": new.starts_at, "until": new.ends_at });
     let once = match key.begin(&state, &caller, &asked).await? {
         Begun::First(once) => once,
         Begun::Replayed(response) => return Ok(response),
     };
-    let given = give(&state, &caller, &member.id, &new, &once).await;
+    let given = give(&state, &caller, &id, &new, &once).await;
     Ok(once.ended(&state, given).await?.into_response())
 }
 
@@ -110,17 +104,23 @@ async fn give(
     once: &Once,
 ) -> Answer<Kept> {
     let (env, organization) = (&state.env, &caller.organization);
+    let member = found(state, caller, member).await?.id;
+    if let Some(giver) = &new.from_member_id
+        && !is_hers(state, caller, Some(giver)).await?
+    {
+        return Err(refuse(&NotGranted::NoGiver(giver.clone()), &member));
+    }
     let mut tx = env.db.begin().await?;
-    let granted = grant(&mut tx, env, organization, member, &caller.key_id, new).await?;
+    let granted = grant(&mut tx, env, organization, &member, &caller.key_id, new).await?;
     let (status, row) = match granted {
         Ok(Granted::New(row)) => (StatusCode::CREATED, row),
         Ok(Granted::Known(row)) => (StatusCode::OK, row),
         // Whose grant it is would tell a narrowed caller of another creator's member.
         Err(NotGranted::ReferenceTaken(_)) if caller.creator.is_some() => {
             let why = NotGranted::ReferenceTaken("another grant".to_owned());
-            return Err(refuse(&why, member));
+            return Err(refuse(&why, &member));
         }
-        Err(why) => return Err(refuse(&why, member)),
+        Err(why) => return Err(refuse(&why, &member)),
     };
     let id = row.id.clone();
     let kept = Kept::json(status, &Grant::of(row, env.now()))?;

@@ -18,8 +18,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let granting = [
         Code::MemberNotFound,
         Code::InvalidTier,
-        Code::IdempotencyKeyReused,
-        Code::IdempotencyInProgress,
         Code::InvalidRequest,
     ];
     let revoking = [Code::MemberNotFound, Code::NotFound];
