@@ -4,13 +4,15 @@
 
 use std::fmt;
 
-use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 use serde_json::Value;
 
 use super::{code::Code, error::FieldError};
 
 /// Edits between an unknown word and the known one that is offered instead.
 const TYPOS_MAX: usize = 3;
+/// Bytes of a word that an error text repeats.
+const WORD_BYTES_MAX: usize = 64;
 
 /// What is wrong with one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +74,42 @@ impl de::Error for Fault {
         Self::custom("this field is given twice").within(field)
     }
 
+    fn invalid_type(given: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!(
+            "{} is given, {expected} is expected",
+            sort(given)
+        ))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format_args!("{expected} is expected"))
+    }
+
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::custom(unknown(variant, expected))
+    }
+}
+
+/// What sort of value it is. Not the value: it may be what nobody should read in an error text, such as a name.
+const fn sort(given: Unexpected<'_>) -> &'static str {
+    match given {
+        Unexpected::Bool(_) => "true or false",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+        Unexpected::Char(_) | Unexpected::Str(_) | Unexpected::Bytes(_) => "a text",
+        Unexpected::Unit | Unexpected::Option => "null",
+        Unexpected::Seq => "a list",
+        Unexpected::Map => "an object",
+        _ => "something else",
+    }
+}
+
+/// A word as an error text repeats it, unless it is no word but what people write into other fields.
+pub(super) fn repeated(word: &str) -> String {
+    let is_word = word.len() <= WORD_BYTES_MAX && word.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_word {
+        format!("`{word}`")
+    } else {
+        "this".to_owned()
     }
 }
 
@@ -84,10 +120,11 @@ pub(super) fn unknown(word: &str, known: &[&str]) -> String {
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
         .min()
         .filter(|(typos, _)| *typos <= TYPOS_MAX);
+    let word = repeated(word);
     match nearest {
-        Some((_, nearest)) => format!("`{word}` is unknown: did you mean `{nearest}`?"),
-        None if known.is_empty() => format!("`{word}` is unknown: nothing is expected here"),
-        None => format!("`{word}` is unknown: known are {}", known.join(", ")),
+        Some((_, nearest)) => format!("{word} is unknown: did you mean `{nearest}`?"),
+        None if known.is_empty() => format!("{word} is unknown: nothing is expected here"),
+        None => format!("{word} is unknown: known are {}", known.join(", ")),
     }
 }
 
@@ -117,7 +154,10 @@ impl Decoder {
         match self.value {
             Value::String(text) if self.text => match whole(&text) {
                 Some(number) => visitor.visit_i64(number),
-                None => Err(de::Error::custom(format!("`{text}` is not a whole number"))),
+                None => Err(de::Error::custom(format!(
+                    "{} is not a whole number",
+                    repeated(&text)
+                ))),
             },
             _ => self.deserialize(visitor),
         }
@@ -167,7 +207,8 @@ impl<'de> de::Deserializer<'de> for Decoder {
                 "true" => visitor.visit_bool(true),
                 "false" => visitor.visit_bool(false),
                 _ => Err(de::Error::custom(format!(
-                    "`{word}` is neither true nor false"
+                    "{} is neither true nor false",
+                    repeated(word)
                 ))),
             },
             _ => self.deserialize(visitor),

@@ -11,7 +11,7 @@ use memberd_jobs::kernel::db;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{code::Code, limits::RETRY_AFTER_SECONDS};
+use super::{code::Code, hide::hide, limits::RETRY_AFTER_SECONDS};
 
 /// The answer of an endpoint.
 pub type Answer<T> = Result<T, Problem>;
@@ -68,6 +68,16 @@ pub(super) struct ProblemBody {
     errors: Vec<FieldError>,
 }
 
+impl FieldError {
+    fn hidden(&self) -> Self {
+        Self {
+            pointer: hide(&self.pointer),
+            code: self.code,
+            detail: hide(&self.detail),
+        }
+    }
+}
+
 impl Problem {
     /// A problem with the code's own status.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
@@ -115,16 +125,16 @@ impl Problem {
         )
     }
 
-    /// The response's body.
+    /// The response's body. Keys and addresses that the caller wrote are not repeated.
     pub(super) fn body(&self, request_id: &str) -> String {
         let body = ProblemBody {
             kind: format!("{TYPE_BASE}{}", self.code.as_str()),
             title: self.code.title(),
             status: self.status.as_u16(),
             code: self.code,
-            detail: self.detail.clone(),
+            detail: hide(&self.detail),
             request_id: request_id.to_owned(),
-            errors: self.errors.clone(),
+            errors: self.errors.iter().map(FieldError::hidden).collect(),
         };
         serde_json::to_string(&body).unwrap_or_default()
     }

@@ -13,6 +13,7 @@ mod etag;
 mod extract;
 mod given;
 mod guard;
+mod hide;
 pub mod limits;
 mod observe;
 mod once;

@@ -17,6 +17,7 @@ mod refused;
 mod roles;
 mod roster;
 mod schema;
+mod secrets;
 mod stopping;
 mod tokens;
 mod weather;

@@ -9,6 +9,7 @@ use utoipa::{
 
 use crate::api::{
     Closed, Text, Whole, Word,
+    decode::repeated,
     limits::{AMOUNT_MAX, INTERVALS_MAX, NICKNAME_CHARS_MAX},
 };
 
@@ -43,8 +44,10 @@ impl<'de> Deserialize<'de> for CurrencyCode {
         if text.bytes().all(|byte| byte.is_ascii_lowercase()) && Currency::parse(&text).is_ok() {
             Ok(Self(text))
         } else {
-            let detail = format!("`{text}` is no currency code such as usd, in small letters");
-            Err(D::Error::custom(detail))
+            let text = repeated(&text);
+            Err(D::Error::custom(format!(
+                "{text} is no currency code such as usd, in small letters"
+            )))
         }
     }
 }
