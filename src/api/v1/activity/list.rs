@@ -122,7 +122,7 @@ pub(super) struct Call {
     /// The object that the path named, where it did so by an id of memberd's or Stripe's.
     #[schema(example = "mem_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     object_id: Option<String>,
-    /// The object that the answer to a `POST` showed, such as the one that was made.
+    /// The object that the answer to a write showed, such as the one that was made.
     #[schema(example = "job_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     made_id: Option<String>,
     /// The id of the request, as in the log and in its answer.
