@@ -20,7 +20,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| -> Result<Box<dyn JwtSigner>> {
         Err(ErrorKind::UnsupportedAlgorithm.into())
     },
-    verifier_factory: verifier,
+    verifier_factory: |algorithm, key| verifier(*algorithm, key),
     key_utils: KeyUtils::new_unimplemented(),
 };
 
@@ -39,7 +39,7 @@ enum Check {
 
 struct Ring(Algorithm, Check);
 
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     use AlgorithmFamily::{Ec, Ed, Hmac, Rsa};
     use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
     let check = match (algorithm, key.family(), key.kind()) {
@@ -56,7 +56,7 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
         (Algorithm::EdDSA, Ed, SecretOrDer(point)) => Check::Curve(&ED25519, point.clone()),
         _ => return Err(ErrorKind::InvalidAlgorithm.into()),
     };
-    Ok(Box::new(Ring(*algorithm, check)))
+    Ok(Box::new(Ring(algorithm, check)))
 }
 
 impl Verifier<Vec<u8>> for Ring {

@@ -102,6 +102,10 @@ fn an_issuer_that_could_not_be_trusted_is_refused() {
         assert!(lines[0].contains(want), "{lines:?}");
         assert!(!lines[0].contains("hush"), "{lines:?}");
     }
+}
+
+#[test]
+fn issuers_are_told_apart_by_what_their_tokens_say() {
     let empty = Given::file("[jwt.login]\njwks_url = \"https://a.example/\"\n");
     let lines = empty.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
