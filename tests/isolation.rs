@@ -53,10 +53,6 @@ const OF_ALL: &[(&str, &str)] = &[
         "by the id of a run that the job itself began",
     ),
     (
-        "jobs/sync/store/projections/subscriptions.rs DROP_ITEMS",
-        "deletes by their places the rows that its inner statement found, which says of which organization",
-    ),
-    (
         "jobs/members/store/billing.rs LOCK_DUE",
         "the clock is the same for all organizations",
     ),

@@ -155,21 +155,44 @@ macro_rules! of_each {
                 $order
             ),
             concat!(
-                "SELECT found.* FROM (SELECT DISTINCT jsonb_array_elements_text(",
-                $list,
-                "::jsonb) COLLATE \"C\" AS key
-                    ORDER BY key) AS wanted
-                 CROSS JOIN LATERAL (SELECT ",
-                $columns,
-                " FROM ",
-                $from,
-                " AND ",
-                $key,
-                " = wanted.key OFFSET 0",
-                $lock,
-                ") AS found",
+                "SELECT found.* FROM ",
+                $crate::one_by_one!($columns, $from, $key, $list, $lock),
                 $order
             ),
+        )
+    };
+}
+
+/// The condition for PostgreSQL that a row is one of many keys, for what changes or deletes such rows:
+/// `is_of_each!("members WHERE organization_id = $1", "id", "$2")`. They are looked up as by [`of_each!`].
+#[macro_export]
+macro_rules! is_of_each {
+    ($from:literal, $key:literal, $list:literal) => {
+        concat!(
+            "ctid = ANY (ARRAY(SELECT found.ctid FROM ",
+            $crate::one_by_one!("ctid", $from, $key, $list, ""),
+            "))"
+        )
+    };
+}
+
+/// What [`of_each!`] and [`is_of_each!`] select from on PostgreSQL.
+#[macro_export]
+macro_rules! one_by_one {
+    ($columns:literal, $from:literal, $key:literal, $list:literal, $lock:literal) => {
+        concat!(
+            "(SELECT DISTINCT jsonb_array_elements_text(",
+            $list,
+            "::jsonb) COLLATE \"C\" AS key ORDER BY key) AS wanted
+             CROSS JOIN LATERAL (SELECT ",
+            $columns,
+            " FROM ",
+            $from,
+            " AND ",
+            $key,
+            " = wanted.key OFFSET 0",
+            $lock,
+            ") AS found"
         )
     };
 }

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Received, Source, model::EventFacts};
 use crate::{
-    args,
-    of_each,
+    args, is_of_each, of_each,
     kernel::{
         Timestamp,
         db::{Db, Result, Sql, Tx},
@@ -32,19 +31,13 @@ const ANY_UNREAD: Sql = Sql::both(
     "SELECT id FROM stripe_events
      WHERE organization_id = $1 AND state = 'new' AND asked_at IS NULL LIMIT 1",
 );
-/// Events of a list that nobody has read, on PostgreSQL: looked up one by one, see [`of_each!`].
-macro_rules! new_events {
-    () => {
-        "organization_id = $1 AND state = 'new' AND ctid = ANY (ARRAY(
-            SELECT found.ctid FROM jsonb_array_elements_text($2::jsonb) AS wanted (id)
-            CROSS JOIN LATERAL (SELECT ctid FROM stripe_events
-                                WHERE organization_id = $1 AND id = wanted.id OFFSET 0) AS found))"
-    };
-}
 const ASK: Sql = Sql::split(
     "UPDATE stripe_events SET asked_at = $3
      WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
-    concat!("UPDATE stripe_events SET asked_at = $3 WHERE ", new_events!()),
+    concat!(
+        "UPDATE stripe_events SET asked_at = $3 WHERE organization_id = $1 AND state = 'new' AND ",
+        is_of_each!("stripe_events WHERE organization_id = $1", "id", "$2")
+    ),
 );
 const KNOWN: Sql = of_each!("id", "stripe_events WHERE organization_id = $1", "id", "$2", "");
 /// Whoever was to settle them has not come.
@@ -72,7 +65,11 @@ const FAILED_OF: Sql = Sql::split(
 const MARK: Sql = Sql::split(
     "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
      WHERE organization_id = $1 AND state = 'new' AND id IN (SELECT value FROM json_each($2))",
-    concat!("UPDATE stripe_events SET state = $3, applied_at = $4, error = $5 WHERE ", new_events!()),
+    concat!(
+        "UPDATE stripe_events SET state = $3, applied_at = $4, error = $5
+         WHERE organization_id = $1 AND state = 'new' AND ",
+        is_of_each!("stripe_events WHERE organization_id = $1", "id", "$2")
+    ),
 );
 const RENEW: Sql = Sql::both(
     "UPDATE stripe_events SET state = CASE WHEN state IN ('applied', 'failed') THEN 'new' ELSE state END, error = NULL,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::super::model::{Item, Schedule, Subscription};
 use crate::{
-    args,
+    args, is_of_each,
     kernel::db::{Result, Sql, Tx},
 };
 
@@ -32,12 +32,11 @@ const DROP_ITEMS: Sql = Sql::split(
     "DELETE FROM subscription_items
      WHERE organization_id = $1 AND subscription_id IN (SELECT value FROM json_each($2))
        AND id NOT IN (SELECT value FROM json_each($3))",
-    // Each subscription is looked up by itself, see `of_each!`.
-    "DELETE FROM subscription_items WHERE ctid = ANY (ARRAY(
-        SELECT found.ctid FROM jsonb_array_elements_text($2::jsonb) AS wanted (id)
-        CROSS JOIN LATERAL (SELECT ctid, id FROM subscription_items
-                            WHERE organization_id = $1 AND subscription_id = wanted.id OFFSET 0) AS found
-        WHERE found.id NOT IN (SELECT jsonb_array_elements_text($3::jsonb))))",
+    concat!(
+        "DELETE FROM subscription_items
+         WHERE organization_id = $1 AND id NOT IN (SELECT jsonb_array_elements_text($3::jsonb)) AND ",
+        is_of_each!("subscription_items WHERE organization_id = $1", "subscription_id", "$2")
+    ),
 );
 const PUT_ITEM: Sql = Sql::both(
     "INSERT INTO subscription_items (organization_id, subscription_id, id, price_id, product_id, quantity, currency,
