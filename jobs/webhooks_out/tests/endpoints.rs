@@ -21,6 +21,27 @@ async fn rotate(db: &TestDb, id: &str, overlap: Duration) -> Created {
     made
 }
 
+/// On SQLite there is one transaction at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_endpoints_that_are_made_at_once_one_is_too_many() {
+    let db = TestDb::postgres().await;
+    for _ in 1..ENDPOINTS_MAX {
+        endpoint(&db).await;
+    }
+    let wanted = Wanted { url: "https://receiver.example/", description: None, event_types: None };
+    let mut first = db.env.db.begin().await.unwrap();
+    webhooks_out::create(&mut first, &db, "default", &wanted).await.unwrap().unwrap();
+    let second = async {
+        let mut tx = db.env.db.begin().await.unwrap();
+        webhooks_out::create(&mut tx, &db, "default", &wanted).await.unwrap()
+    };
+    let committing = async {
+        db.until_one_waits().await;
+        first.commit().await.unwrap();
+    };
+    assert_eq!(tokio::join!(second, committing).0, Err(Refused::TooMany));
+}
+
 both! {
     async fn an_endpoint_needs_a_key_and_room(db: TestDb) {
         let wanted = Wanted { url: "https://receiver.example/", description: None, event_types: None };
