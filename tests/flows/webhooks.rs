@@ -1,5 +1,6 @@
 //! Other servers hear of what happened: the real daemon against a receiver of the test.
 
+use memberd_jobs::webhooks_out::ENDPOINTS_MAX;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -109,6 +110,30 @@ on_both! {
         world.idle().await;
         let secrets = [secret(&made), secret(&new), secret(&last), "0123456789abcdef0123456789abcdef"];
         nowhere(&world, &daemon, &secrets).await;
+    }
+
+    async fn an_organization_with_nothing_but_slow_endpoints_holds_up_nobody_else(world: World) {
+        let (slow, quick) = (Receiver::start().await, Receiver::start().await);
+        let daemon = world.daemon_with(Receiver::node()).await;
+        slow.hold();
+        for number in 0..usize::try_from(ENDPOINTS_MAX).unwrap() {
+            let made = endpoint(&daemon, &slow.url("/"), &format!("k-{number}")).await;
+            send_test(&daemon, &made).await;
+        }
+        until("all their receivers at work", async || {
+            (i64::try_from(slow.held()).unwrap() == ENDPOINTS_MAX).then_some(())
+        })
+        .await;
+        let as_other = |path: &str, body: Value| {
+            let request = world.http.post(daemon.url(path)).bearer_auth(&world.other_key);
+            Answer::to(request.json(&body))
+        };
+        let made = as_other(ENDPOINTS, json!({ "url": quick.url("/") })).await.unwrap().ok();
+        as_other(&format!("{ENDPOINTS}/{}/test", id(&made)), json!({})).await.unwrap().ok();
+        arrived(&quick, 1).await;
+        assert_eq!(i64::try_from(slow.held()).unwrap(), ENDPOINTS_MAX, "they are slow still");
+        slow.let_go();
+        world.idle().await;
     }
 
     async fn an_endpoint_that_is_gone_is_disabled_and_gets_what_it_missed_by_a_replay(world: World) {
