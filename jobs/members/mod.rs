@@ -6,13 +6,15 @@
 
 pub mod details;
 mod disagreement;
+mod edit;
 pub mod model;
 pub mod store;
 
 #[cfg(test)]
 mod tests;
 
-pub use details::{Details, Edit, Invalid, Key, KeysEdit, Meta, MetaEdit};
+pub use details::{Details, Invalid, Key, Meta};
+pub use edit::{Edit, KeysEdit, MetaEdit};
 pub use disagreement::{Disagreement, Whereabouts, disagreements};
 pub use model::{BillingStatus, EMAIL_BYTES_MAX, Link, LinkSources, NewMember, Whose, link, normalize_email};
 

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use crate::api::ApiState;
 
 /// What ids in paths and answers begin with: ours, then Stripe's.
-const PREFIXES: [&str; 14] = [
-    "mem", "job", "key", "op", "gra", "whe", "whd", "sub", "prod", "price", "plan", "evt", "cs",
-    "in",
+const PREFIXES: [&str; 15] = [
+    "mem", "job", "key", "crt", "op", "gra", "whe", "whd", "sub", "prod", "price", "plan", "evt",
+    "cs", "in",
 ];
 /// Characters of an id that is written down; those of ours and of Stripe are shorter.
 const ID_CHARS_MAX: usize = 100;

@@ -17,11 +17,7 @@ const READ: Gate = Gate::Narrowed(Scope::MembersRead);
 const WRITE: Gate = Gate::Scope(Scope::MembersWrite);
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    let creating = [
-        Code::InvalidRequest,
-        Code::IdempotencyKeyReused,
-        Code::IdempotencyInProgress,
-    ];
+    let creating = [Code::InvalidRequest];
     let changing = [Code::NotFound, Code::InvalidRequest];
     OpenApiRouter::new()
         .routes(gated(READ, &[Code::InvalidCursor], routes!(list::list)))
