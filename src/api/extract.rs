@@ -15,7 +15,7 @@ use super::{
     code::Code,
     decode::{self, Fault},
     error::Problem,
-    limits::{JSON_DEPTH_MAX, PARAMETER_BYTES_MAX},
+    limits::{JSON_DEPTH_MAX, PARAMETER_CHARS_MAX},
     state::ApiState,
 };
 
@@ -226,8 +226,10 @@ fn check_text(text: &str) -> Result<(), String> {
     if text.contains('\0') {
         return Err("the character U+0000 is not allowed".to_owned());
     }
-    if text.len() > PARAMETER_BYTES_MAX {
-        return Err(format!("at most {PARAMETER_BYTES_MAX} bytes are allowed"));
+    if text.chars().count() > PARAMETER_CHARS_MAX {
+        return Err(format!(
+            "at most {PARAMETER_CHARS_MAX} characters are allowed"
+        ));
     }
     Ok(())
 }
@@ -279,6 +281,6 @@ mod tests {
         assert!(tidy(&mut json!({"a": ["x\0"]}), JSON_DEPTH_MAX).is_err());
         assert!(tidy(&mut json!({"x\0": 1}), JSON_DEPTH_MAX).is_err());
         assert!(check_text("a\0b").is_err());
-        assert!(check_text(&"x".repeat(PARAMETER_BYTES_MAX + 1)).is_err());
+        assert!(check_text(&"x".repeat(PARAMETER_CHARS_MAX + 1)).is_err());
     }
 }

@@ -14,8 +14,8 @@ pub const JSON_DEPTH_MAX: usize = 32;
 /// Characters of a request id that a caller sends.
 pub const REQUEST_ID_CHARS_MAX: usize = 64;
 
-/// Bytes of one parameter in a path or a query.
-pub const PARAMETER_BYTES_MAX: usize = 500;
+/// Characters of one parameter in a path or a query.
+pub const PARAMETER_CHARS_MAX: usize = 500;
 
 /// Time a key's row is believed without looking again: how long a revoked key may still work on another node.
 pub const KEY_CACHE_TTL: Duration = Duration::from_secs(1);

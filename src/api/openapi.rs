@@ -18,8 +18,8 @@ use utoipa::{
 use utoipa_axum::router::UtoipaMethodRouter;
 
 use super::{
-    auth::Gate, code::Code, error::ProblemBody, once::IDEMPOTENCY_KEY, router, state::ApiState,
-    words::NO_NUL,
+    auth::Gate, code::Code, error::ProblemBody, limits::PARAMETER_CHARS_MAX, once::IDEMPOTENCY_KEY,
+    router, state::ApiState, words::NO_NUL,
 };
 
 /// The name of the security scheme.
@@ -64,6 +64,7 @@ const GROUPS: [(&str, &str); 20] = [
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut document = serde_json::to_value(openapi()).unwrap_or_default();
     bound_texts(&mut document);
+    bound_parameters(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
@@ -143,6 +144,34 @@ fn openapi() -> OpenApi {
         .build();
     components.add_security_scheme(KEY, SecurityScheme::Http(bearer));
     document
+}
+
+/// Says of every text in a path or query how long it may be, unless it has closer bounds.
+fn bound_parameters(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter();
+    let operations = paths
+        .flat_map(|paths| paths.values_mut())
+        .filter_map(Value::as_object_mut)
+        .flat_map(|methods| methods.values_mut());
+    for parameter in operations.flat_map(|operation| {
+        let parameters = operation.get_mut("parameters");
+        parameters
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+    }) {
+        let is_sent_in_the_url = parameter["in"] == "query" || parameter["in"] == "path";
+        if let Some(schema) = parameter["schema"].as_object_mut()
+            && is_sent_in_the_url
+            && schema.get("type").is_some_and(|kind| kind == "string")
+            && !schema.contains_key("enum")
+            && !schema.contains_key("format")
+        {
+            schema
+                .entry("maxLength")
+                .or_insert(PARAMETER_CHARS_MAX.into());
+        }
+    }
 }
 
 /// The derived schema of a page repeats that of its rows; this names it.
