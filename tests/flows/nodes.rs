@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memberd_jobs::{
-    args,
+    FAMILIES, args,
     kernel::{
         CatchUp, Timestamp,
         db::Sql,
@@ -18,26 +18,19 @@ const SCHEDULE: &str = "housekeeping.prune_jobs";
 /// Ticks that are watched, one a second.
 const TICKS: i64 = 8;
 const TICK_MS: i64 = 1_000;
-/// Everything else stays still, so that the log tells of this schedule alone.
-const EVERY_SECOND: &str = r#"
-[schedules."housekeeping.prune_jobs"]
-cron = "* * * * * *"
-catch_up = "all"
-[schedules."sync.poll_events"]
-enabled = false
-[schedules."sync.reconcile_objects"]
-enabled = false
-[schedules."sync.prune_event_bodies"]
-enabled = false
-[schedules."housekeeping.prune_idempotency_keys"]
-enabled = false
-[schedules."sync.review_links"]
-enabled = false
-[schedules."entitlements.apply_changes"]
-enabled = false
-"#;
 const LAST_DUE: Sql = Sql::both("SELECT coalesce(last_due, 0) FROM schedules WHERE name = $1");
 const NEXT_DUE: Sql = Sql::both("SELECT coalesce(next_due, 0) FROM schedules WHERE name = $1");
+
+/// Everything else stays still, so that the log tells of this schedule alone.
+fn every_second() -> String {
+    let schedules = FAMILIES.iter().flat_map(|family| family.schedules);
+    let rest = schedules.filter(|schedule| schedule.name != SCHEDULE);
+    let still =
+        rest.map(|schedule| format!("[schedules.\"{}\"]\nenabled = false\n", schedule.name));
+    let wanted =
+        format!("[schedules.\"{SCHEDULE}\"]\ncron = \"* * * * * *\"\ncatch_up = \"all\"\n");
+    still.chain([wanted]).collect()
+}
 
 async fn finished(daemon: &Daemon) -> i64 {
     let completed = [("outcome", "completed")];
@@ -147,7 +140,7 @@ async fn each_tick_fires_once() {
     for name in ["one", "two"] {
         nodes.push(
             world
-                .second_daemon(Node::named(name).toml(EVERY_SECOND))
+                .second_daemon(Node::named(name).toml(&every_second()))
                 .await,
         );
     }
