@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use tokio::runtime::Runtime;
+
 /// Nearest rank; not a number without values.
 pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
@@ -13,6 +15,15 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     percentile(&values, 50)
+}
+
+/// A runtime whose databases and logs are in `folder`: on a disk, where commits cost something.
+pub(crate) fn runtime(folder: &Path) -> Runtime {
+    tempfile::env::override_temp_dir(folder).expect("the folder is set before it is used");
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts")
 }
 
 /// What it ran on, as far as it matters.

@@ -57,11 +57,7 @@ fn main() {
     };
     // On a disk, where commits cost something, and open to PostgreSQL's user, which may not be root.
     let folder = Path::new("/var/tmp");
-    tempfile::env::override_temp_dir(folder).expect("the folder is set before it is used");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = page::runtime(folder);
     let mut text = format!(
         "# Webhooks out: deliveries a second\n\n\
          Written by `./dev bench deliveries`; do not edit. Medians of {rounds} rounds of {events} events on {}.\n\n\

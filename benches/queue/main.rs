@@ -92,12 +92,8 @@ fn main() {
     };
     // On a disk, where commits cost something, and open to PostgreSQL's user, which may not be root.
     let folder = Path::new("/var/tmp");
-    tempfile::env::override_temp_dir(folder).expect("the folder is set before it is used");
     let peers = after("--peers").map_or_else(Vec::new, |file| report::peers(&file));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = page::runtime(folder);
     let (postgres, sqlite) = runtime.block_on(async {
         let server = Server::start_with(&DEFAULTS).await;
         let postgres = bench.all(Some(&server)).await;

@@ -101,11 +101,7 @@ fn main() {
     };
     // On a disk, and open to PostgreSQL's user, which may not be root.
     let folder = Path::new("/var/tmp");
-    tempfile::env::override_temp_dir(folder).expect("the folder is set before it is used");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = page::runtime(folder);
     let mut text = format!(
         "# Reads: members a second\n\n\
          Written by `./dev bench reads`; do not edit. Medians of {rounds} rounds of {} s on {}.\n\n\

@@ -77,14 +77,10 @@ fn main() {
     }
     // On a disk, where commits cost something, and open to PostgreSQL's user, which may not be root.
     let folder = Path::new("/var/tmp");
-    tempfile::env::override_temp_dir(folder).expect("the folder is set before it is used");
     rustls::crypto::ring::default_provider()
         .install_default()
         .unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = page::runtime(folder);
     let peers = PathBuf::from(&words[at + 1]);
     let all = runtime.block_on(measure(rounds, &engines, peers));
     let text = report::markdown(rounds, folder, &all);

@@ -70,11 +70,7 @@ fn main() {
     };
     // The build folder is on a disk; a temporary folder may be in memory, where commits cost nothing.
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    tempfile::env::override_temp_dir(folder).expect("the folder is set before it is used");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = page::runtime(folder);
     let (idle, rows) = runtime.block_on(measure(&setup));
     let text = report::markdown(&setup, folder, &idle, &rows);
     println!("{text}");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     document::operations,
-    organizations::{Ours, app, body, rows, send},
+    organizations::{Ours, app, body, gentlest_first, rows, send},
     support::{Answered, App, request},
 };
 
@@ -120,16 +120,7 @@ async fn the_right_creators_key_finds_what_the_walk_asks_for() {
     let admin = app.admin().await;
     let ours = Ours::make(&app, &admin).await;
     let key = narrowed(&app, &ours.ids["creators"]).await;
-    let mut all = operations();
-    let order = [
-        Method::GET,
-        Method::PATCH,
-        Method::PUT,
-        Method::POST,
-        Method::DELETE,
-    ];
-    all.sort_by_key(|(method, ..)| order.iter().position(|one| one == method));
-    for (method, template, operation) in all {
+    for (method, template, operation) in gentlest_first() {
         if template.contains("{id}") && may_be_narrowed(&operation) {
             let path = ours.path(&template);
             let answer = send(&app, &key, &method, &path, body(&operation).as_deref()).await;

@@ -137,6 +137,20 @@ pub(super) fn body(operation: &Value) -> Option<String> {
     Some(example.to_string().replace("prod_gold", "prod_a"))
 }
 
+/// Every operation, those that delete last, so that what the others ask for is there.
+pub(super) fn gentlest_first() -> Vec<(Method, String, Value)> {
+    let order = [
+        Method::GET,
+        Method::PATCH,
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+    ];
+    let mut all = operations();
+    all.sort_by_key(|(method, ..)| order.iter().position(|one| one == method));
+    all
+}
+
 pub(super) async fn send(
     app: &App,
     key: &str,
@@ -220,16 +234,7 @@ async fn our_own_key_finds_what_the_walk_asks_for() {
     let app = app().await;
     let admin = app.admin().await;
     let ours = Ours::make(&app, &admin).await;
-    let mut all = operations();
-    let order = [
-        Method::GET,
-        Method::PATCH,
-        Method::PUT,
-        Method::POST,
-        Method::DELETE,
-    ];
-    all.sort_by_key(|(method, ..)| order.iter().position(|one| one == method));
-    for (method, template, operation) in all {
+    for (method, template, operation) in gentlest_first() {
         if template.starts_with("/v1/") && template.contains("{id}") {
             let path = ours.path(&template);
             let answer = send(&app, &admin, &method, &path, body(&operation).as_deref()).await;
