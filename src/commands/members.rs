@@ -11,7 +11,7 @@ use memberd_jobs::{
     kernel::{Env, Timestamp, db},
     members::{
         self,
-        store::{Filter, KeyRow, MemberRow, TagRow, get, keys_of, list, resolve, tags_of},
+        store::{Filter, KeyRow, MemberRow, TagRow, get, list, resolve},
     },
     sync::{self, MemberSync},
 };
@@ -160,10 +160,15 @@ struct Whole {
 impl Whole {
     async fn read(env: &Env, organization: &str, member: MemberRow) -> db::Result<Self> {
         let ids = [member.id.clone()];
+        let around = entitlements::around(&env.db, organization, &ids, true).await?;
+        let around = around.into_iter().next();
+        let (keys, tags, access) = around
+            .map(|of| (of.keys, of.tags, of.entitlements))
+            .unwrap_or_default();
         Ok(Self {
-            keys: keys_of(&env.db, organization, &ids).await?,
-            tags: tags_of(&env.db, organization, &ids).await?,
-            access: entitlements::of_members(&env.db, organization, &ids).await?,
+            keys,
+            tags,
+            access,
             sync: sync::standing(env, organization, &member.id).await?,
             member,
         })

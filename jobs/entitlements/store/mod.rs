@@ -1,11 +1,13 @@
 //! The tables `entitlements` and `tiers`.
 
+mod around;
 #[macro_use]
 mod covers;
 mod grants;
 mod offer;
 mod read;
 
+pub use around::{Around, around};
 pub use grants::{GrantRow, by_reference, extensions, grant, grants, insert_grant, revoke_grant};
 pub use offer::{NewTier, TierEdit, edit_tier, forget_tier, insert_tier, lock_tier, tier_in};
 pub use read::{EntitlementRow, TierRow, default_tier, of_members, tier, tiers};

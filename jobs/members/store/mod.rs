@@ -6,8 +6,7 @@ mod write;
 
 pub use billing::{Billing, Horizon, horizon, lock, lock_due, lock_many, set_billing};
 pub use read::{
-    Filter, KeyRow, MemberRow, TagRow, TierFilter, details, get, ids_after, keys_in, keys_of, list, resolve,
-    tags_of,
+    Filter, KeyRow, MemberRow, TagRow, TierFilter, details, get, ids_after, keys_in, list, resolve,
 };
 pub use write::{
     Written, add_tags, claim_keys, create, details_in, holders, set_deleted, set_keys_and_tags,

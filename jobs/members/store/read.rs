@@ -241,20 +241,8 @@ pub async fn resolve(db: &Db, organization: &str, word: &str) -> Result<Option<S
     Ok(row.map(|row| row.0))
 }
 
-/// The foreign keys of several members.
-pub async fn keys_of(db: &Db, organization: &str, members: &[String]) -> Result<Vec<KeyRow>> {
-    let ids = serde_json::Value::from(members).to_string();
-    db.all(KEYS_OF, args![organization, ids]).await
-}
-
 /// The foreign keys of several members, in a transaction.
 pub async fn keys_in(tx: &mut Tx, organization: &str, members: &[&str]) -> Result<Vec<KeyRow>> {
     let ids = serde_json::Value::from(members).to_string();
     tx.all(KEYS_OF, args![organization, ids]).await
-}
-
-/// The tags of several members.
-pub async fn tags_of(db: &Db, organization: &str, members: &[String]) -> Result<Vec<TagRow>> {
-    let ids = serde_json::Value::from(members).to_string();
-    db.all(TAGS_OF, args![organization, ids]).await
 }

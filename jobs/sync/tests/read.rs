@@ -120,8 +120,14 @@ both! {
         let member = members::get(&env.db, "default", &id).await.unwrap().unwrap();
         assert_eq!((member.status.as_str(), member.tier_id.as_deref()), ("active", Some("prod_a")));
         let ids = [id.clone()];
-        assert_eq!(members::keys_of(&env.db, "default", &ids).await.unwrap()[0].external_id, "cus_1");
         let rows = entitlements::of_members(&env.db, "default", &ids).await.unwrap();
+        let both = [ids[0].clone(), "mem_none".to_owned()];
+        let around = entitlements::around(&env.db, "default", &both, true).await.unwrap();
+        assert_eq!((around.len(), around[0].member_id.as_str(), around[0].keys[0].external_id.as_str()), (2, id.as_str(), "cus_1"));
+        assert_eq!(around[0].entitlements, rows);
+        assert_eq!((&around[1].keys[..], &around[1].tags[..], &around[1].entitlements[..]), (&[][..], &[][..], &[][..]));
+        assert_eq!(entitlements::around(&env.db, "other", &ids, true).await.unwrap()[0].keys, []);
+        assert_eq!(entitlements::around(&env.db, "default", &ids, false).await.unwrap()[0].entitlements, []);
         assert_eq!((rows.len(), rows[0].product_name.as_deref()), (1, Some("Tier prod_a")));
         assert!(rows[0].is_active(env.now()) && !rows[0].is_active(Timestamp(0)));
         let known = standing(env, "default", &id).await.unwrap();

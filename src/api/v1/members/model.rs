@@ -1,6 +1,6 @@
 //! A member as the API shows her.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
@@ -181,18 +181,6 @@ pub(super) struct Around {
     default_tier: Option<String>,
 }
 
-/// Rows by their member.
-fn by_member<T>(
-    rows: impl IntoIterator<Item = T>,
-    member: impl Fn(&T) -> String,
-) -> BTreeMap<String, Vec<T>> {
-    let mut grouped: BTreeMap<_, Vec<T>> = BTreeMap::new();
-    for row in rows {
-        grouped.entry(member(&row)).or_default().push(row);
-    }
-    grouped
-}
-
 impl Around {
     /// Reads it for several members at once.
     pub(super) async fn of(
@@ -203,28 +191,39 @@ impl Around {
     ) -> Answer<Self> {
         let (db, organization) = (&state.env.db, &caller.organization);
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let keys = members::keys_of(db, organization, &ids).await?;
-        let tags = members::tags_of(db, organization, &ids).await?;
-        let mut entitlements = None;
-        if include.has(Include::Entitlements) {
-            entitlements = Some(active_entitlements(state, caller, rows, &ids).await?);
+        let now = state.env.now();
+        let with_entitlements = include.has(Include::Entitlements);
+        let all = entitlements::around(db, organization, &ids, with_entitlements).await?;
+        let default_tier = match all.first() {
+            Some(first) => first.default_tier.clone(),
+            None => entitlements::default_tier(db, organization).await?,
+        };
+        let mut around = Self {
+            keys: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            entitlements: with_entitlements.then(BTreeMap::new),
+            purchases: None,
+            default_tier,
+        };
+        for (row, of) in rows.iter().zip(all) {
+            let active = of.entitlements.into_iter();
+            let active = active.filter(|one| row.deleted_at.is_none() && one.is_active(now));
+            let active: Vec<_> = active.map(|one| Entitlement::of(one, now)).collect();
+            if let Some(all) = &mut around.entitlements {
+                all.insert(row.id.clone(), active);
+            }
+            around.keys.insert(row.id.clone(), of.keys);
+            around.tags.insert(row.id.clone(), of.tags);
         }
-        let mut purchases = None;
         if include.has(Include::Purchases) {
             let mut by_member: BTreeMap<_, Vec<Purchase>> = BTreeMap::new();
-            for row in mirror::purchases_of(db, organization, state.env.now(), &ids).await? {
+            for row in mirror::purchases_of(db, organization, now, &ids).await? {
                 let member = row.member_id.clone().unwrap_or_default();
                 by_member.entry(member).or_default().push(row.into());
             }
-            purchases = Some(by_member);
+            around.purchases = Some(by_member);
         }
-        Ok(Self {
-            keys: by_member(keys, |row| row.member_id.clone()),
-            tags: by_member(tags, |row| row.member_id.clone()),
-            entitlements,
-            purchases,
-            default_tier: entitlements::default_tier(db, organization).await?,
-        })
+        Ok(around)
     }
 
     /// Reads it for a living member who is being written, or for one who is being made. Her keys and tags are those of
@@ -288,30 +287,6 @@ impl Around {
             creator_id: details.creator,
         }
     }
-}
-
-/// What members may use now, by member; nothing of those who are deleted.
-async fn active_entitlements(
-    state: &ApiState,
-    caller: &Caller,
-    rows: &[MemberRow],
-    ids: &[String],
-) -> Answer<BTreeMap<String, Vec<Entitlement>>> {
-    let (db, organization, now) = (&state.env.db, &caller.organization, state.env.now());
-    let gone: BTreeSet<&str> = rows
-        .iter()
-        .filter(|row| row.deleted_at.is_some())
-        .map(|row| row.id.as_str())
-        .collect();
-    let mut by_member: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for row in entitlements::of_members(db, organization, ids).await? {
-        if row.is_active(now) && !gone.contains(row.member_id.as_str()) {
-            let member = row.member_id.clone();
-            let shown = Entitlement::of(row, now);
-            by_member.entry(member).or_default().push(shown);
-        }
-    }
-    Ok(by_member)
 }
 
 /// The member that a path names by her id or by `ext:<provider>:<id>`. One of another creator is not there.
