@@ -103,10 +103,10 @@ const fn sort(given: Unexpected<'_>) -> &'static str {
     }
 }
 
-/// A word as an error text repeats it, unless it is no word but what people write into other fields.
+/// A word as an error text repeats it, unless it is no word but what people write into other fields, such as a number to call.
 pub(super) fn repeated(word: &str) -> String {
     let is_word = word.len() <= WORD_BYTES_MAX && word.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_word {
+    if is_word && word.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
         format!("`{word}`")
     } else {
         "this".to_owned()

@@ -1,5 +1,5 @@
-//! What no error text repeats, although a caller has written it: keys, signing secrets and addresses. Error texts end in the
-//! logs of callers, where nobody looks for them.
+//! What no error text repeats, although a caller has written it: keys, tokens, signing secrets and addresses. Error texts end in
+//! the logs of callers, where nobody looks for them.
 
 /// What secrets begin with: ours, then Stripe's.
 const SECRETS: [&str; 7] = [
@@ -12,12 +12,15 @@ const SECRETS: [&str; 7] = [
     "rk_test_",
 ];
 
+/// What a token begins with: an object's bracket and quotation mark in Base64.
+const TOKEN: &str = "eyJ";
+
 /// What stands for what is left out.
 const HIDDEN: &str = "…";
 
 /// The text without secrets and addresses.
 pub(super) fn hide(text: &str) -> String {
-    let mut shown = text.to_owned();
+    let mut shown = without_tokens(text);
     for secret in SECRETS {
         shown = after_each(&shown, secret);
     }
@@ -38,6 +41,22 @@ fn after_each(text: &str, mark: &str) -> String {
         shown.push_str(rest);
     }
     shown
+}
+
+/// Leaves out what begins like a token, whole or cut, up to its end.
+fn without_tokens(text: &str) -> String {
+    let ends = |letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '_' | '-' | '.');
+    let shown = text.split_inclusive(ends).map(|word| {
+        let rest = word.strip_prefix(TOKEN);
+        rest.map_or_else(
+            || word.to_owned(),
+            |rest| {
+                let end = rest.trim_start_matches(|letter| !ends(letter));
+                format!("{TOKEN}{HIDDEN}{end}")
+            },
+        )
+    });
+    shown.collect()
 }
 
 /// Whether a letter may not be of an address, as far as it can be told in the middle of a text.
@@ -83,6 +102,10 @@ mod tests {
                 "no endpoint whsec_ab/c+d=".to_owned(),
                 "no endpoint whsec_…",
             ),
+            (
+                "there is no job eyJhbGci.eyJzdWIi.c2ln-_X, nor /eyJhbGci".to_owned(),
+                "there is no job eyJ…, nor /eyJ…",
+            ),
             ("sk_live_abc, rk_test_1".to_owned(), "sk_live_…, rk_test_…"),
             (
                 "there is no member ext:crm:jane@example.com".to_owned(),
@@ -100,6 +123,7 @@ mod tests {
             "",
             "@",
             "a @ b",
+            "no keyJob: `monkeyJane`",
             "member mem_01J has no grant gra_1",
             "send `Authorization: Bearer mbd_…`",
             "#/foreign_keys/0",

@@ -11,6 +11,7 @@ pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod scrape;
 pub(crate) mod store;
+pub(crate) mod token;
 pub(crate) mod wait;
 pub(crate) mod webhook;
 pub(crate) mod world;

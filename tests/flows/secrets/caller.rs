@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::mistakes::{BROKEN, MISTAKES, WITH_A_KEY};
 use crate::support::{
-    Answer, Daemon, Receiver, World, id, until,
+    Answer, Daemon, Receiver, World, id,
+    token::{claims, token},
+    until,
     webhook::{self, SECRET, seconds_now, send},
 };
 
@@ -76,7 +78,8 @@ impl<'a> Caller<'a> {
     pub(super) async fn people(&mut self) {
         let zuse = json!({"email": "zuse@people.test", "name": "Zuse, Konrad", "phone": "+49666777888",
             "tags": ["vip-noether"], "meta": {"friend": "hopper@people.test"},
-            "foreign_keys": [{"key": "crm", "value": "curie@people.test"}]});
+            "foreign_keys": [{"key": "crm", "value": "curie@people.test"}, {"key": "tel", "value": "+49555444333"},
+                {"key": "forum", "value": "Germain, Sophie"}]});
         let made = self
             .daemon
             .write(Method::POST, "/v1/members", &zuse, "k-1")
@@ -129,8 +132,7 @@ impl<'a> Caller<'a> {
         self.send(Method::DELETE, &revoke, &json!({})).await.ok();
         let mistyped = format!("{}x", &new[..new.len() - 1]);
         for wrong in [&key, &mistyped, &new[..50], GUESS] {
-            let answer = self.ask(Method::GET, "/v1/info", "", wrong).await;
-            assert_eq!(answer.status, 401, "{wrong}");
+            self.is_nobodys(wrong).await;
         }
         let request = self.daemon.http.get(self.daemon.url("/v1/info"));
         let answer = Answer::to(request.header("authorization", &new))
@@ -138,6 +140,61 @@ impl<'a> Caller<'a> {
             .unwrap();
         assert_eq!(answer.status, 401);
         self.refusals.push(answer.json.to_string());
+    }
+
+    /// What is shown in the place of a key lets nobody in.
+    async fn is_nobodys(&mut self, shown: &str) {
+        let answer = self.ask(Method::GET, "/v1/info", "", shown).await;
+        assert_eq!(answer.status, 401, "{shown}");
+    }
+
+    /// Tokens work, are refused, and stand where they do not belong.
+    pub(super) async fn tokens(&mut self) {
+        let germain = json!({"name": "Sophie", "external_id": "germain"});
+        self.send(Method::POST, "/v1/creators", &germain).await.ok();
+        let said = claims("germain@people.test", "germain");
+        let with = |claim: &str, value: Value| {
+            let mut other = said.clone();
+            other["jti"] = json!(format!("of {claim}"));
+            other["email"] = json!("lamarr@people.test");
+            other[claim] = value;
+            token(&other)
+        };
+        let good = with("name", json!("Germain, Sophie"));
+        self.ask(Method::GET, "/v1/members", "", &good).await.ok();
+        let hers = json!({"email": "lamarr@people.test"}).to_string();
+        self.ask(Method::POST, "/v1/members", &hers, &good)
+            .await
+            .ok();
+        let forbidden = self.ask(Method::GET, "/v1/queues", "", &good).await;
+        assert_eq!(forbidden.status, 403);
+        let elsewhere = with("aud", json!("germain@people.test"));
+        let over = with("exp", json!(seconds_now() - 300));
+        let unknown = with("creator_id", json!("germain@people.test"));
+        let nobody = with("sub", json!({"name": "Germain, Sophie"}));
+        let (message, signature) = good.rsplit_once('.').unwrap();
+        let cut = &good[..good.len() - 4];
+        let of_another = format!("{message}.{}", unknown.rsplit_once('.').unwrap().1);
+        for refused in [
+            &elsewhere,
+            &over,
+            &unknown,
+            &nobody,
+            cut,
+            message,
+            signature,
+            &of_another,
+        ] {
+            self.is_nobodys(refused).await;
+        }
+        for (method, path) in WITH_A_KEY {
+            self.refuses(method, &path.replace("KEY", &good), "{}")
+                .await;
+            self.refuses(method, &path.replace("KEY", message), "{}")
+                .await;
+        }
+        self.secrets
+            .extend([good, elsewhere, over, unknown, nobody]);
     }
 
     /// Endpoints with secrets hear something, and webhooks come that are not what they seem.

@@ -10,7 +10,9 @@ use memberd_jobs::{kernel::db::Sql, testing::Engine};
 
 use self::caller::Caller;
 use crate::support::{
-    Receiver, World, on_both, until,
+    Receiver, World, on_both,
+    token::{self, TOKEN_SECRET},
+    until,
     webhook::{OTHER_SECRET, SECRET},
 };
 
@@ -45,7 +47,7 @@ const PERSONAL: &[(&str, &str)] = &[
 ];
 
 /// Of people; each is in nothing else that the test says.
-const PEOPLE: [&str; 10] = [
+const PEOPLE: [&str; 14] = [
     "zuse@people.test",
     "Zuse, Konrad",
     "+49666777888",
@@ -56,17 +58,25 @@ const PEOPLE: [&str; 10] = [
     "turing@people.test",
     "Turing says bye",
     "curie@people.test",
+    "+49555444333",
+    "Germain, Sophie",
+    "germain@people.test",
+    "lamarr@people.test",
 ];
 
 /// The key of the configuration that secrets of endpoints are made from.
 const ENDPOINT_KEY: &str = "0123456789abcdef0123456789abcdef";
 
 /// What must not be read of a secret: all of it but what says which sort it is.
-fn core(secret: &str) -> String {
-    match secret.split('_').collect::<Vec<_>>()[..] {
-        ["mbd", _, _, core, _] | ["whsec", core] => core.to_owned(),
-        _ => secret.to_owned(),
-    }
+fn cores(secret: &str) -> Vec<String> {
+    let parts: Vec<_> = secret.split('_').collect();
+    let tokens: Vec<_> = secret.split('.').collect();
+    let cores = match (&parts[..], &tokens[..]) {
+        (["mbd", _, _, core, _] | ["whsec", core], _) => vec![*core],
+        (_, [_, claims, signature]) => vec![*claims, *signature],
+        _ => vec![secret],
+    };
+    cores.into_iter().map(str::to_owned).collect()
 }
 
 /// The columns of the database in which one of the texts is.
@@ -109,16 +119,18 @@ fn found_in(place: &str, text: &str, wanted: &[String]) -> Vec<String> {
 on_both! {
     async fn secrets_are_nowhere_and_people_only_where_they_belong(world: World) {
         let receiver = Receiver::start().await;
-        let daemon = world.daemon_with(Receiver::node().set("log.filter", "debug")).await;
+        let node = token::taking(Receiver::node()).set("log.filter", "debug");
+        let daemon = world.daemon_with(node).await;
         let mut caller = Caller::new(&daemon, &world);
         caller.webhooks(&receiver).await;
         caller.people().await;
         caller.mistakes().await;
         caller.keys().await;
+        caller.tokens().await;
         world.idle().await;
-        let fixed = ["sk_test_sandbox", "sk_test_other", SECRET, OTHER_SECRET, ENDPOINT_KEY].map(str::to_owned);
+        let fixed = ["sk_test_sandbox", "sk_test_other", SECRET, OTHER_SECRET, ENDPOINT_KEY, TOKEN_SECRET].map(str::to_owned);
         let keys = [world.key.clone(), world.other_key.clone()];
-        let secrets: Vec<_> = caller.secrets.iter().chain(&keys).map(|one| core(one)).chain(fixed).collect();
+        let secrets: Vec<_> = caller.secrets.iter().chain(&keys).flat_map(|one| cores(one)).chain(fixed).collect();
         let people = PEOPLE.map(str::to_owned).to_vec();
         // The call that comes last is in the log of calls, too.
         daemon.get("/v1/nodes").await;
@@ -135,6 +147,8 @@ on_both! {
         let metrics = world.http.get(daemon.url("/metrics")).send().await.unwrap().text().await.unwrap();
         let (log, refusals) = (daemon.log_text(), caller.refusals.join("\n"));
         // What is looked through is what was meant.
+        let tokens_refused = ["signature", "expired", "issuer", "creator"].map(|why| format!("reason=\"token_{why}\""));
+        assert!(tokens_refused.iter().all(|reason| metrics.contains(reason)), "{metrics}");
         assert!(metrics.contains("memberd_build_info") && log.contains("DEBUG") && log.contains("a key was rotated"));
         assert!(caller.refusals.len() > 50 && refusals.contains("insufficient_scope"), "{refusals}");
         for (place, text) in [("log", log), ("metrics", metrics), ("refusals", refusals)] {

@@ -297,7 +297,16 @@ pub(super) async fn found(state: &ApiState, caller: &Caller, word: &str) -> Answ
         None => None,
     };
     let row = row.filter(|row| caller.sees(row.creator_id.as_deref()));
-    row.ok_or_else(|| Problem::new(Code::MemberNotFound, format!("there is no member {word}")))
+    row.ok_or_else(|| nobody(word))
+}
+
+/// There is no member of this name. Another system's id is not repeated: it may be her name or her telephone number.
+pub(super) fn nobody(word: &str) -> Problem {
+    let detail = match word.strip_prefix("ext:") {
+        Some(_) => "there is no member with this foreign key".to_owned(),
+        None => format!("there is no member {word}"),
+    };
+    Problem::new(Code::MemberNotFound, detail)
 }
 
 /// Whether what is about this member, or about nobody, is the caller's to see.

@@ -14,7 +14,7 @@ use memberd_jobs::{
 };
 use serde_json::Value;
 
-use super::model::{Around, found};
+use super::model::{Around, found, nobody};
 use crate::api::{Answer, ApiState, Caller, Code, IfMatch, Kept, Once, Problem, tag};
 
 /// Times it is tried when somebody else takes an address or a key at the same moment. The second time, that is seen.
@@ -34,9 +34,7 @@ pub(super) fn refused(caller: &Caller, why: &Refused, word: &str) -> Problem {
     };
     let pointer = format!("#/{}", why.field());
     match why {
-        Refused::NoMember => {
-            Problem::new(Code::MemberNotFound, format!("there is no member {word}"))
-        }
+        Refused::NoMember => nobody(word),
         Refused::Deleted => Problem::new(Code::MemberNotFound, detail),
         Refused::Changed => Problem::new(Code::PreconditionFailed, detail),
         Refused::EmailTaken(_) => Problem::field(Code::EmailTaken, pointer, detail),

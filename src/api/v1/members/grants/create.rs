@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    super::model::{found, is_hers},
+    super::model::{found, is_hers, nobody},
     model::{Grant, Kind, KindWord},
 };
 use crate::api::{
@@ -134,9 +134,7 @@ async fn give(
 
 fn refuse(why: &NotGranted, member: &str) -> Problem {
     let (code, pointer) = match why {
-        NotGranted::NoMember => {
-            return Problem::new(Code::MemberNotFound, format!("there is no member {member}"));
-        }
+        NotGranted::NoMember => return nobody(member),
         NotGranted::NoProduct(_) => (Code::InvalidTier, "#/product_id"),
         NotGranted::EndsBeforeItBegins { .. } => (Code::InvalidRequest, "#/until"),
         NotGranted::ReferenceTaken(_) => (Code::IdempotencyKeyReused, "#/external_reference"),
