@@ -6,7 +6,7 @@ use axum::{
 };
 use memberd_jobs::{
     access::{self, NewKey, Scope, Scopes},
-    creators,
+    both, creators,
 };
 use serde_json::{Value, json};
 
@@ -69,80 +69,80 @@ fn is_of_all(group: &str) -> bool {
     matches!(group, "tiers" | "plans")
 }
 
-#[tokio::test]
-async fn a_narrowed_key_finds_nothing_of_another_creators_on_any_route_and_changes_nothing() {
-    let app = app().await;
-    let admin = app.admin().await;
-    let ours = Ours::make(&app, &admin).await;
-    let (_, other) = creator(&app, "other").await;
-    app.get(&other, "/v1/info").await;
-    let before = rows(&app).await;
-    let (mut allowed, mut refused) = (0, 0);
-    for (method, template, operation) in operations() {
-        if !template.starts_with("/v1/") {
-            continue;
-        }
-        let path = ours.path(&template);
-        let answer = send(&app, &other, &method, &path, body(&operation).as_deref()).await;
-        let place = format!("{method} {path}: {}", answer.text);
-        if !may_be_narrowed(&operation) {
-            assert_eq!(answer.code(), "insufficient_scope", "{place}");
-            assert!(answer.text.contains("narrowed"), "{place}");
-            refused += 1;
-            continue;
-        }
-        if template.contains('{') {
-            assert_eq!(answer.status, 404, "{place}");
-        }
-        assert!(!answer.status.is_server_error(), "{place}");
-        let told = ours
-            .ids
-            .iter()
-            .find(|(group, id)| !is_of_all(group) && answer.text.contains(&format!("\"{id}\"")));
-        assert_eq!(told, None, "{place}");
-        allowed += 1;
-    }
-    assert!(
-        allowed > 25 && refused > 30,
-        "{allowed} and {refused} routes"
-    );
-    let after = rows(&app).await;
-    for (table, was) in &before {
-        let gone: Vec<_> = was.difference(&after[table]).collect();
-        assert!(gone.is_empty(), "{table} has changed: {gone:?}");
-    }
-}
-
-/// Without this, the walk would prove nothing: the same routes work with the right creator's key.
-#[tokio::test]
-async fn the_right_creators_key_finds_what_the_walk_asks_for() {
-    let app = app().await;
-    let admin = app.admin().await;
-    let ours = Ours::make(&app, &admin).await;
-    let key = narrowed(&app, &ours.ids["creators"]).await;
-    for (method, template, operation) in gentlest_first() {
-        if template.contains("{id}") && may_be_narrowed(&operation) {
+both! {
+    async fn a_narrowed_key_finds_nothing_of_another_creators_on_any_route_and_changes_nothing(db: TestDb) {
+        let app = app(db).await;
+        let admin = app.admin().await;
+        let ours = Ours::make(&app, &admin).await;
+        let (_, other) = creator(&app, "other").await;
+        app.get(&other, "/v1/info").await;
+        let before = rows(&app).await;
+        let (mut allowed, mut refused) = (0, 0);
+        for (method, template, operation) in operations() {
+            if !template.starts_with("/v1/") {
+                continue;
+            }
             let path = ours.path(&template);
-            let answer = send(&app, &key, &method, &path, body(&operation).as_deref()).await;
-            assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
-            assert_ne!(answer.status, 403, "{method} {path}: {}", answer.text);
+            let answer = send(&app, &other, &method, &path, body(&operation).as_deref()).await;
+            let place = format!("{method} {path}: {}", answer.text);
+            if !may_be_narrowed(&operation) {
+                assert_eq!(answer.code(), "insufficient_scope", "{place}");
+                assert!(answer.text.contains("narrowed"), "{place}");
+                refused += 1;
+                continue;
+            }
+            if template.contains('{') {
+                assert_eq!(answer.status, 404, "{place}");
+            }
+            assert!(!answer.status.is_server_error(), "{place}");
+            let told = ours
+                .ids
+                .iter()
+                .find(|(group, id)| !is_of_all(group) && answer.text.contains(&format!("\"{id}\"")));
+            assert_eq!(told, None, "{place}");
+            allowed += 1;
+        }
+        assert!(
+            allowed > 25 && refused > 30,
+            "{allowed} and {refused} routes"
+        );
+        let after = rows(&app).await;
+        for (table, was) in &before {
+            let gone: Vec<_> = was.difference(&after[table]).collect();
+            assert!(gone.is_empty(), "{table} has changed: {gone:?}");
         }
     }
-    for (list, filter) in [
-        ("members", "&include_deleted=true"),
-        ("subscriptions", ""),
-        ("operations", ""),
-        ("keys", ""),
-        ("creators", ""),
-    ] {
-        let answer = app
-            .get(&key, &format!("/v1/{list}?limit=100{filter}"))
-            .await;
-        assert!(
-            answer.text.contains(&ours.ids[list]),
-            "{list}: {}",
-            answer.text
-        );
+
+    /// Without this, the walk would prove nothing: the same routes work with the right creator's key.
+    async fn the_right_creators_key_finds_what_the_walk_asks_for(db: TestDb) {
+        let app = app(db).await;
+        let admin = app.admin().await;
+        let ours = Ours::make(&app, &admin).await;
+        let key = narrowed(&app, &ours.ids["creators"]).await;
+        for (method, template, operation) in gentlest_first() {
+            if template.contains("{id}") && may_be_narrowed(&operation) {
+                let path = ours.path(&template);
+                let answer = send(&app, &key, &method, &path, body(&operation).as_deref()).await;
+                assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
+                assert_ne!(answer.status, 403, "{method} {path}: {}", answer.text);
+            }
+        }
+        for (list, filter) in [
+            ("members", "&include_deleted=true"),
+            ("subscriptions", ""),
+            ("operations", ""),
+            ("keys", ""),
+            ("creators", ""),
+        ] {
+            let answer = app
+                .get(&key, &format!("/v1/{list}?limit=100{filter}"))
+                .await;
+            assert!(
+                answer.text.contains(&ours.ids[list]),
+                "{list}: {}",
+                answer.text
+            );
+        }
     }
 }
 

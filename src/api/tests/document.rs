@@ -1,7 +1,7 @@
 //! The description of the API: complete, committed, and true about who may use what.
 
 use axum::{body::Body, http::Method};
-use memberd_jobs::access::Scope;
+use memberd_jobs::{access::Scope, both};
 use serde_json::{Value, json};
 
 use super::support::{App, request};
@@ -130,30 +130,31 @@ async fn no_route_below_v1_works_without_a_key() {
     }
 }
 
-#[tokio::test]
-async fn every_route_needs_its_own_scope_and_no_other() {
-    let app = App::new().await;
-    for (method, path, operation) in operations() {
-        let Some(scope) = scope(&operation) else {
-            continue;
-        };
-        let others: Vec<_> = Scope::ALL.into_iter().filter(|s| *s != scope).collect();
-        let lacking = app.key("default", &others).await;
-        let having = app.key("default", &[scope]).await;
-        let send = async |key: &str| {
-            let request = request(method.clone(), &filled(&path), key);
-            app.send(request.body(Body::empty()).unwrap()).await
-        };
-        let refused = send(&lacking).await;
-        assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text);
-        assert_eq!(refused.code(), "insufficient_scope");
-        assert!(refused.text.contains(scope.as_str()), "{}", refused.text);
-        let passed = send(&having).await;
-        assert!(
-            !matches!(passed.status.as_u16(), 401 | 403),
-            "{method} {path}: {}",
-            passed.text
-        );
+both! {
+    async fn every_route_needs_its_own_scope_and_no_other(db: TestDb) {
+        let app = App::on(db).await;
+        for (method, path, operation) in operations() {
+            let Some(scope) = scope(&operation) else {
+                continue;
+            };
+            let others: Vec<_> = Scope::ALL.into_iter().filter(|s| *s != scope).collect();
+            let lacking = app.key("default", &others).await;
+            let having = app.key("default", &[scope]).await;
+            let send = async |key: &str| {
+                let request = request(method.clone(), &filled(&path), key);
+                app.send(request.body(Body::empty()).unwrap()).await
+            };
+            let refused = send(&lacking).await;
+            assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text);
+            assert_eq!(refused.code(), "insufficient_scope");
+            assert!(refused.text.contains(scope.as_str()), "{}", refused.text);
+            let passed = send(&having).await;
+            assert!(
+                !matches!(passed.status.as_u16(), 401 | 403),
+                "{method} {path}: {}",
+                passed.text
+            );
+        }
     }
 }
 

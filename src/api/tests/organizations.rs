@@ -8,6 +8,7 @@ use std::{
 use axum::{body::Body, http::Method};
 use memberd_jobs::{
     access::Scope,
+    both,
     kernel::{
         Registry,
         db::Sql,
@@ -15,7 +16,7 @@ use memberd_jobs::{
         ports::{ObjectType, Organization, StripeError},
     },
     sync::{FetchObject, ReconcileObjects},
-    testing::status,
+    testing::{TestDb, status},
 };
 use serde_json::{Value, json};
 
@@ -27,8 +28,8 @@ use super::{
 use crate::api::{openapi_text, router};
 
 /// An app in which both organizations have Stripe keys.
-pub(super) async fn app() -> App {
-    let mut app = App::new().await;
+pub(super) async fn app(db: TestDb) -> App {
+    let mut app = App::on(db).await;
     let env = &mut app.state.env;
     let mut settings = (*env.settings).clone();
     let other = Organization {
@@ -171,16 +172,17 @@ pub(super) async fn rows(app: &App) -> BTreeMap<String, BTreeSet<String>> {
 
 /// All rows of the first organization.
 pub(super) async fn rows_now(app: &App) -> BTreeMap<String, BTreeSet<String>> {
-    let tables = Sql::both(
-        "SELECT t.name, (SELECT group_concat(c.name) FROM pragma_table_info(t.name) AS c)
+    let tables = Sql::split(
+        "SELECT t.name, (SELECT 'json_array(' || group_concat(c.name) || ')' FROM pragma_table_info(t.name) AS c)
          FROM sqlite_master AS t WHERE t.type = 'table'
            AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) AS c WHERE c.name = 'organization_id')",
+        "SELECT table_name::text, 'row_to_json(' || table_name::text || ')::text' FROM information_schema.columns
+         WHERE table_schema = current_schema() AND column_name = 'organization_id'",
     );
     let tables: Vec<(String, String)> = app.db.rows(tables, &[]).await;
     let mut found = BTreeMap::new();
-    for (table, columns) in tables {
-        let text =
-            format!("SELECT json_array({columns}) FROM {table} WHERE organization_id = 'default'");
+    for (table, row) in tables {
+        let text = format!("SELECT {row} FROM {table} WHERE organization_id = 'default'");
         let held: Vec<(String,)> = app.db.rows(Sql::both(text.leak()), &[]).await;
         found.insert(table, held.into_iter().map(|row| row.0).collect());
     }
@@ -192,53 +194,53 @@ pub(super) async fn rows_now(app: &App) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// Seed rows 13, 156.
-#[tokio::test]
-async fn another_organizations_key_finds_nothing_of_ours_on_any_route_and_changes_nothing() {
-    let app = app().await;
-    let admin = app.admin().await;
-    let ours = Ours::make(&app, &admin).await;
-    let other = app.key("other", &Scope::ALL).await;
-    let before = rows(&app).await;
-    let mut walked = 0;
-    for (method, template, operation) in operations() {
-        if !template.starts_with("/v1/") {
-            continue;
-        }
-        let path = ours.path(&template);
-        let answer = send(&app, &other, &method, &path, body(&operation).as_deref()).await;
-        let place = format!("{method} {path}: {}", answer.text);
-        let about = operation["description"].as_str().unwrap();
-        if about.contains("a key of the organization `default`") {
-            assert_eq!(answer.status, 403, "{place}");
-        } else if template.contains('{') {
-            assert_eq!(answer.status, 404, "{place}");
-        }
-        assert!(!answer.status.is_server_error(), "{place}");
-        assert_eq!(ours.is_told(&answer.text), None, "{place}");
-        walked += 1;
-    }
-    let bulk = json!({"action": "cancel", "ids": [ours.ids["jobs"]]}).to_string();
-    let bulk = send(&app, &other, &Method::POST, "/v1/jobs/bulk", Some(&bulk)).await;
-    assert!(bulk.status.is_success(), "{}", bulk.text);
-    assert!(walked > 50, "only {walked} routes");
-    let after = rows(&app).await;
-    for (table, was) in &before {
-        assert_eq!(*was, after[table], "{table} has changed");
-    }
-}
-
-/// Without this, the walk would prove nothing: the ids are right, and the routes work with them.
-#[tokio::test]
-async fn our_own_key_finds_what_the_walk_asks_for() {
-    let app = app().await;
-    let admin = app.admin().await;
-    let ours = Ours::make(&app, &admin).await;
-    for (method, template, operation) in gentlest_first() {
-        if template.starts_with("/v1/") && template.contains("{id}") {
+both! {
+    /// Seed rows 13, 156.
+    async fn another_organizations_key_finds_nothing_of_ours_on_any_route_and_changes_nothing(db: TestDb) {
+        let app = app(db).await;
+        let admin = app.admin().await;
+        let ours = Ours::make(&app, &admin).await;
+        let other = app.key("other", &Scope::ALL).await;
+        let before = rows(&app).await;
+        let mut walked = 0;
+        for (method, template, operation) in operations() {
+            if !template.starts_with("/v1/") {
+                continue;
+            }
             let path = ours.path(&template);
-            let answer = send(&app, &admin, &method, &path, body(&operation).as_deref()).await;
-            assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
+            let answer = send(&app, &other, &method, &path, body(&operation).as_deref()).await;
+            let place = format!("{method} {path}: {}", answer.text);
+            let about = operation["description"].as_str().unwrap();
+            if about.contains("a key of the organization `default`") {
+                assert_eq!(answer.status, 403, "{place}");
+            } else if template.contains('{') {
+                assert_eq!(answer.status, 404, "{place}");
+            }
+            assert!(!answer.status.is_server_error(), "{place}");
+            assert_eq!(ours.is_told(&answer.text), None, "{place}");
+            walked += 1;
+        }
+        let bulk = json!({"action": "cancel", "ids": [ours.ids["jobs"]]}).to_string();
+        let bulk = send(&app, &other, &Method::POST, "/v1/jobs/bulk", Some(&bulk)).await;
+        assert!(bulk.status.is_success(), "{}", bulk.text);
+        assert!(walked > 50, "only {walked} routes");
+        let after = rows(&app).await;
+        for (table, was) in &before {
+            assert_eq!(*was, after[table], "{table} has changed");
+        }
+    }
+
+    /// Without this, the walk would prove nothing: the ids are right, and the routes work with them.
+    async fn our_own_key_finds_what_the_walk_asks_for(db: TestDb) {
+        let app = app(db).await;
+        let admin = app.admin().await;
+        let ours = Ours::make(&app, &admin).await;
+        for (method, template, operation) in gentlest_first() {
+            if template.starts_with("/v1/") && template.contains("{id}") {
+                let path = ours.path(&template);
+                let answer = send(&app, &admin, &method, &path, body(&operation).as_deref()).await;
+                assert_ne!(answer.status, 404, "{method} {path}: {}", answer.text);
+            }
         }
     }
 }
@@ -265,51 +267,52 @@ fn args_about(ours: &Ours, run: &str) -> BTreeMap<&'static str, Value> {
     .into()
 }
 
-#[tokio::test]
-async fn jobs_of_another_organization_with_our_ids_change_nothing_of_ours() {
-    let app = app().await;
-    let admin = app.admin().await;
-    let ours = Ours::make(&app, &admin).await;
-    // The operation and the delivery stay open, for the clock stands still.
-    let away = StripeError::Unavailable("away".to_owned());
-    app.db.stripe.fail_next(away);
-    app.db.receivers.answer_always(status(500));
-    app.db.drain_allowing_failures(&app.state.registry).await;
-    for open in [
-        "webhook_deliveries WHERE state = 'pending'",
-        "stripe_operations WHERE state = 'unknown'",
-    ] {
-        assert!(app.db.count(open).await > 0, "{open}");
-    }
-    let reconcile = ReconcileObjects {
-        organization: Some("default".to_owned()),
-    };
-    app.db
-        .enqueue(NewJob::of("default", &reconcile).unwrap())
-        .await;
-    app.db.drain_allowing_failures(&app.state.registry).await;
-    // It differs from what the other organization holds, which is nothing.
-    let theirs = json!({"id": "cus_1", "object": "customer", "created": 1_760_000_000, "livemode": false,
-        "email": "jane@example.com", "metadata": {}});
-    app.db.stripe.put_in("other", &theirs);
-    let run = app.get(&admin, "/v1/sync").await.json();
-    let run = run["reconciliations"][0]["id"].as_str().unwrap().to_owned();
-    let other = app.key("other", &Scope::ALL).await;
-    let before = rows(&app).await;
-    let args = args_about(&ours, &run);
-    for kind in app.state.registry.jobs().filter(|def| !def.installation) {
-        let args = args.get(kind.kind).cloned().unwrap_or_else(|| json!({}));
-        let job = json!({"kind": kind.kind, "args": args});
-        let made = app.post(&other, "/v1/jobs", &job).await;
-        assert_eq!(
-            made.status, 201,
-            "{job}: tell this test what to ask for: {}",
-            made.text
-        );
-    }
-    app.db.drain_allowing_failures(&app.state.registry).await;
-    let after = rows(&app).await;
-    for (table, was) in &before {
-        assert_eq!(after.get(table), Some(was), "{table} has changed");
+both! {
+    async fn jobs_of_another_organization_with_our_ids_change_nothing_of_ours(db: TestDb) {
+        let app = app(db).await;
+        let admin = app.admin().await;
+        let ours = Ours::make(&app, &admin).await;
+        // The operation and the delivery stay open, for the clock stands still.
+        let away = StripeError::Unavailable("away".to_owned());
+        app.db.stripe.fail_next(away);
+        app.db.receivers.answer_always(status(500));
+        app.db.drain_allowing_failures(&app.state.registry).await;
+        for open in [
+            "webhook_deliveries WHERE state = 'pending'",
+            "stripe_operations WHERE state = 'unknown'",
+        ] {
+            assert!(app.db.count(open).await > 0, "{open}");
+        }
+        let reconcile = ReconcileObjects {
+            organization: Some("default".to_owned()),
+        };
+        app.db
+            .enqueue(NewJob::of("default", &reconcile).unwrap())
+            .await;
+        app.db.drain_allowing_failures(&app.state.registry).await;
+        // It differs from what the other organization holds, which is nothing.
+        let theirs = json!({"id": "cus_1", "object": "customer", "created": 1_760_000_000, "livemode": false,
+            "email": "jane@example.com", "metadata": {}});
+        app.db.stripe.put_in("other", &theirs);
+        let run = app.get(&admin, "/v1/sync").await.json();
+        let run = run["reconciliations"][0]["id"].as_str().unwrap().to_owned();
+        let other = app.key("other", &Scope::ALL).await;
+        let before = rows(&app).await;
+        let args = args_about(&ours, &run);
+        for kind in app.state.registry.jobs().filter(|def| !def.installation) {
+            let args = args.get(kind.kind).cloned().unwrap_or_else(|| json!({}));
+            let job = json!({"kind": kind.kind, "args": args});
+            let made = app.post(&other, "/v1/jobs", &job).await;
+            assert_eq!(
+                made.status, 201,
+                "{job}: tell this test what to ask for: {}",
+                made.text
+            );
+        }
+        app.db.drain_allowing_failures(&app.state.registry).await;
+        let after = rows(&app).await;
+        for (table, was) in &before {
+            assert_eq!(after.get(table), Some(was), "{table} has changed");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{body::Body, http::Method};
 use memberd_jobs::{
-    args,
+    args, both,
     kernel::{
         CatchUp, Registry,
         db::Sql,
@@ -172,50 +172,51 @@ async fn takes_effect_once(app: &App, key: &str, done: Done<'_>) {
     assert_eq!((early.status.as_u16(), early.code()), busy, "{path}");
 }
 
-#[tokio::test]
-async fn every_post_takes_effect_once_for_its_key() {
-    let app = organizations::app().await;
-    let admin = app.admin().await;
-    more(&app).await;
-    let ours = Ours::make(&app, &admin).await;
-    let mut walked = 0;
-    for (method, template, operation) in operations() {
-        if method != Method::POST || !template.starts_with("/v1/") {
-            continue;
+both! {
+    async fn every_post_takes_effect_once_for_its_key(db: TestDb) {
+        let app = organizations::app(db).await;
+        let admin = app.admin().await;
+        more(&app).await;
+        let ours = Ours::make(&app, &admin).await;
+        let mut walked = 0;
+        for (method, template, operation) in operations() {
+            if method != Method::POST || !template.starts_with("/v1/") {
+                continue;
+            }
+            let parameters = operation["parameters"].to_string();
+            assert!(
+                parameters.contains("Idempotency-Key"),
+                "{template} does not tell of it"
+            );
+            let conflict = operation["responses"]["409"]["description"].to_string();
+            assert!(
+                conflict.contains("idempotency_in_progress"),
+                "{template}: {conflict}"
+            );
+            let (path, body) = wanted(&app, &ours, &template, &operation).await;
+            let once = format!("k-{walked}");
+            let first = keyed(&app, &admin, &path, &once, body.as_ref()).await;
+            assert!(
+                first.status.is_success(),
+                "{path} is not done: {} {}",
+                first.status,
+                first.text
+            );
+            assert!(
+                !first.headers.contains_key("idempotency-replayed"),
+                "{path}"
+            );
+            let done = Done {
+                path: &path,
+                once: &once,
+                body: body.as_ref(),
+                first: &first,
+            };
+            takes_effect_once(&app, &admin, done).await;
+            walked += 1;
         }
-        let parameters = operation["parameters"].to_string();
-        assert!(
-            parameters.contains("Idempotency-Key"),
-            "{template} does not tell of it"
-        );
-        let conflict = operation["responses"]["409"]["description"].to_string();
-        assert!(
-            conflict.contains("idempotency_in_progress"),
-            "{template}: {conflict}"
-        );
-        let (path, body) = wanted(&app, &ours, &template, &operation).await;
-        let once = format!("k-{walked}");
-        let first = keyed(&app, &admin, &path, &once, body.as_ref()).await;
-        assert!(
-            first.status.is_success(),
-            "{path} is not done: {} {}",
-            first.status,
-            first.text
-        );
-        assert!(
-            !first.headers.contains_key("idempotency-replayed"),
-            "{path}"
-        );
-        let done = Done {
-            path: &path,
-            once: &once,
-            body: body.as_ref(),
-            first: &first,
-        };
-        takes_effect_once(&app, &admin, done).await;
-        walked += 1;
+        assert!(walked >= 30, "only {walked} operations");
     }
-    assert!(walked >= 30, "only {walked} operations");
 }
 
 /// The whole key is shown to whoever asked first; what is kept for repetitions is of no use to anybody.
