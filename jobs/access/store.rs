@@ -87,6 +87,7 @@ macro_rules! keys {
 const ENSURE_ORGANIZATION: Sql = Sql::both(
     "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
 );
+const ORGANIZATION: Sql = Sql::both("SELECT id FROM organizations WHERE id = $1");
 const CREATE: Sql = Sql::both(concat!(
     "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, unlimited,
         creator_id)
@@ -132,6 +133,12 @@ pub async fn ensure_organization(
         .execute(ENSURE_ORGANIZATION, args![id, name, now])
         .await?
         > 0)
+}
+
+/// Whether there is this organization.
+pub async fn is_organization(db: &Db, id: &str) -> Result<bool> {
+    let found: Option<(String,)> = db.optional(ORGANIZATION, args![id]).await?;
+    Ok(found.is_some())
 }
 
 /// Makes a key. The second half of the answer holds the secret, which cannot be had again.

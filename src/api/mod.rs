@@ -30,6 +30,7 @@ mod tests;
 mod v1;
 mod words;
 
+pub(crate) use activity::is_id;
 pub use amount::amount;
 pub use auth::{Caller, Gate, HOME_ORGANIZATION, KeyCache};
 pub use code::Code;

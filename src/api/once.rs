@@ -19,7 +19,7 @@ use utoipa::{
     },
 };
 
-use super::{activity::Made, auth::Caller, code::Code, error::Problem, state::ApiState};
+use super::{activity::Told, auth::Caller, code::Code, error::Problem, state::ApiState};
 
 /// The header with the caller's key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -196,11 +196,9 @@ impl Kept {
 
     /// The answer as it goes out.
     pub fn into_response(self) -> Response {
-        let made = Made::of(&self.0.body);
+        let told = Told::of(&self.0.body);
         let mut response = Response::new(Body::from(self.0.body));
-        if let Some(made) = made {
-            response.extensions_mut().insert(made);
-        }
+        response.extensions_mut().insert(told);
         let status = u16::try_from(self.0.status).ok();
         *response.status_mut() = status
             .and_then(|status| StatusCode::from_u16(status).ok())

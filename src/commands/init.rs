@@ -6,10 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memberd_jobs::{access::Scopes, kernel::Env};
+use memberd_jobs::{
+    access::{Scopes, activity::Call},
+    kernel::Env,
+};
 use serde_json::json;
 
-use super::{Failure, Outcome, keys, output, runtime};
+use super::{Failure, Outcome, activity::logged, keys, output, runtime};
 use crate::{
     cli::Global,
     config::{self, DEFAULT_ORGANIZATION, Migrate},
@@ -75,9 +78,13 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             unlimited: true,
             creator: None,
         };
-        let (row, key) = keys::make(&env, &first, &Scopes::all()).await?;
-        let json = json!({ "created": true, "file": file, "id": row.id, "key": key });
-        output::one(&global, &summary(file, &key), &json)
+        let make = async |call: &mut Call| {
+            let (row, key) = keys::make(&env, &first, &Scopes::all()).await?;
+            call.made_id = Some(row.id.clone());
+            let json = json!({ "created": true, "file": file, "id": row.id, "key": key });
+            output::one(&global, &summary(file, &key), &json)
+        };
+        logged(&env, DEFAULT_ORGANIZATION, "init", None, make).await
     })
 }
 

@@ -3,15 +3,20 @@
 mod show;
 mod wait;
 
-use memberd_jobs::kernel::{
-    Env, Registry,
-    outbox::{self, NewJob},
-    queue::admin::{self, Acted, Action as Act, Filter, JobState},
+use memberd_jobs::{
+    access::activity::Call,
+    kernel::{
+        Env, Registry,
+        outbox::{self, NewJob},
+        queue::admin::{self, Acted, Action as Act, Filter, JobState},
+    },
 };
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, open,
+    Failure, Outcome,
+    activity::{logged, only},
+    open,
     output::{self, Rows},
     queues, runtime,
 };
@@ -90,9 +95,22 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         match &args.action {
             Action::List(args) => list(&env, global, organization, args).await,
             Action::Show { id } => show::run(&env, global, organization, id).await,
-            Action::Enqueue { kind, args } => enqueue(&env, global, organization, kind, args).await,
-            Action::Retry { ids } => act(&env, global, organization, Act::Retry, ids).await,
-            Action::Cancel { ids } => act(&env, global, organization, Act::Cancel, ids).await,
+            Action::Enqueue { kind, args } => {
+                let enqueue = async |call: &mut Call| {
+                    enqueue(&env, global, (organization, kind, args), call).await
+                };
+                logged(&env, organization, "jobs enqueue", None, enqueue).await
+            }
+            Action::Retry { ids } => {
+                let retry =
+                    async |_: &mut Call| act(&env, global, organization, Act::Retry, ids).await;
+                logged(&env, organization, "jobs retry", only(ids), retry).await
+            }
+            Action::Cancel { ids } => {
+                let cancel =
+                    async |_: &mut Call| act(&env, global, organization, Act::Cancel, ids).await;
+                logged(&env, organization, "jobs cancel", only(ids), cancel).await
+            }
             Action::Wait(args) => wait::run(&env, global, args).await,
         }
     })
@@ -150,9 +168,8 @@ fn no_kind(registry: &Registry, kind: &str) -> Failure {
 async fn enqueue(
     env: &Env,
     global: &Global,
-    organization: &str,
-    kind: &str,
-    args: &str,
+    (organization, kind, args): (&str, &str, &str),
+    call: &mut Call,
 ) -> Outcome {
     let usage = |text: String| Failure::new(Failure::USAGE, text);
     let registry = wiring::registry();
@@ -162,6 +179,7 @@ async fn enqueue(
     let job =
         NewJob::from_def(def, organization, &args).map_err(|error| usage(error.to_string()))?;
     let enqueued = outbox::enqueue_alone(env, job).await?;
+    call.made_id = Some(enqueued.id.clone());
     let text = if enqueued.folded {
         format!("{} does the same and is waiting already", enqueued.id)
     } else {

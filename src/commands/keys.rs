@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use memberd_jobs::{
-    access::{self, KeyRow, NAME_CHARS_MAX, NewKey, Scopes},
+    access::{self, KeyRow, NAME_CHARS_MAX, NewKey, Scopes, activity::Call},
     creators,
     kernel::Env,
 };
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, open,
+    Failure, Outcome,
+    activity::{logged, no_organization},
+    open,
     output::{self, Rows},
     runtime,
 };
@@ -88,13 +90,21 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
                     unlimited: *unlimited,
                     creator: creator.as_deref(),
                 };
-                create(&env, global, &wish, scopes).await
+                let create =
+                    async |call: &mut Call| create(&env, global, &wish, scopes, call).await;
+                logged(&env, organization, "keys create", None, create).await
             }
             Action::Rotate { id, overlap } => {
-                rotate(&env, global, organization, id, *overlap).await
+                let rotate = async |call: &mut Call| {
+                    rotate(&env, global, (organization, id), *overlap, call).await
+                };
+                logged(&env, organization, "keys rotate", Some(id), rotate).await
             }
             Action::List => list(&env, global, organization).await,
-            Action::Revoke { id } => revoke(&env, global, organization, id).await,
+            Action::Revoke { id } => {
+                let revoke = async |_: &mut Call| revoke(&env, global, organization, id).await;
+                logged(&env, organization, "keys revoke", Some(id), revoke).await
+            }
         }
     })
 }
@@ -114,7 +124,13 @@ pub struct Wish<'a> {
     pub creator: Option<&'a str>,
 }
 
-async fn create(env: &Env, global: &Global, wish: &Wish<'_>, scopes: &str) -> Outcome {
+async fn create(
+    env: &Env,
+    global: &Global,
+    wish: &Wish<'_>,
+    scopes: &str,
+    call: &mut Call,
+) -> Outcome {
     let name_chars = wish.name.trim().chars().count();
     if !(1..=NAME_CHARS_MAX).contains(&name_chars) {
         let text = format!(
@@ -129,6 +145,7 @@ async fn create(env: &Env, global: &Global, wish: &Wish<'_>, scopes: &str) -> Ou
         }
     };
     let (row, text) = make(env, wish, &scopes).await?;
+    call.made_id = Some(row.id.clone());
     show(global, &row, &text)
 }
 
@@ -165,19 +182,8 @@ pub async fn make(
     scopes: &Scopes,
 ) -> Result<(KeyRow, String), Failure> {
     let organization = wish.organization;
-    let Some(known) = env.settings.organizations.get(organization) else {
-        let ids: Vec<_> = env
-            .settings
-            .organizations
-            .keys()
-            .map(String::as_str)
-            .collect();
-        let text = format!(
-            "no organization `{organization}` is configured: known are {}",
-            ids.join(", ")
-        );
-        return Err(Failure::new(Failure::USAGE, text));
-    };
+    let known = env.settings.organizations.get(organization);
+    let known = known.ok_or_else(|| no_organization(env, organization))?;
     let creator = match wish.creator {
         None => None,
         Some(word) => Some(creator(env, organization, word).await?),
@@ -208,9 +214,9 @@ async fn creator(env: &Env, organization: &str, word: &str) -> Result<String, Fa
 async fn rotate(
     env: &Env,
     global: &Global,
-    organization: &str,
-    id: &str,
+    (organization, id): (&str, &str),
     overlap: Duration,
+    call: &mut Call,
 ) -> Outcome {
     let known = env.settings.organizations.get(organization);
     let live = known.is_some_and(|known| known.livemode);
@@ -223,6 +229,7 @@ async fn rotate(
     }
     let (new, key) = access::rotate_key(&mut tx, env, &row, overlap, live).await?;
     tx.commit().await?;
+    call.made_id = Some(new.id.clone());
     show(global, &new, &key.reveal())
 }
 

@@ -7,6 +7,7 @@ mod import;
 mod import_grants;
 
 use memberd_jobs::{
+    access::activity::Call,
     entitlements::store::{self as entitlements, EntitlementRow},
     kernel::{Env, Timestamp, db},
     members::{
@@ -18,7 +19,9 @@ use memberd_jobs::{
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, open,
+    Failure, Outcome,
+    activity::logged,
+    open,
     output::{self, Rows},
     print, runtime,
 };
@@ -75,11 +78,36 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             }
             Action::Show { id } => show(&env, global, organization, id).await,
             Action::Access(args) => access::run(&env, global, organization, args).await,
-            Action::Import(args) => import::run(&env, global, organization, args).await,
-            Action::Grant(args) => grant::run(&env, global, organization, args).await,
-            Action::RevokeGrant(args) => grant::revoke(&env, global, organization, args).await,
+            Action::Import(args) => {
+                let import = async || import::run(&env, global, organization, args).await;
+                if args.dry_run {
+                    return import().await;
+                }
+                logged(
+                    &env,
+                    organization,
+                    "members import",
+                    None,
+                    async |_: &mut Call| import().await,
+                )
+                .await
+            }
+            Action::Grant(args) => {
+                let give = async |call: &mut Call| {
+                    grant::run(&env, global, organization, args, call).await
+                };
+                logged(&env, organization, "members grant", None, give).await
+            }
+            Action::RevokeGrant(args) => {
+                let revoke = async |call: &mut Call| {
+                    grant::revoke(&env, global, organization, args, call).await
+                };
+                logged(&env, organization, "members revoke-grant", None, revoke).await
+            }
             Action::ImportGrants(args) => {
-                import_grants::run(&env, global, organization, args).await
+                let import =
+                    async |_: &mut Call| import_grants::run(&env, global, organization, args).await;
+                logged(&env, organization, "members import-grants", None, import).await
             }
         }
     })

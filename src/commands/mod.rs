@@ -1,5 +1,6 @@
 //! The commands, one file each, and how they end.
 
+pub mod activity;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;

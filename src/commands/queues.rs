@@ -1,20 +1,25 @@
 //! `memberd queues`: what waits, and stopping it for a while.
 
-use memberd_jobs::kernel::{
-    Env, Timestamp,
-    queue::{
-        Queue,
-        admin::{self, Lane},
+use memberd_jobs::{
+    access::activity::Call,
+    kernel::{
+        Env, Timestamp,
+        queue::{
+            Queue,
+            admin::{self, Lane},
+        },
     },
 };
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, open,
+    Failure, Outcome,
+    activity::logged,
+    open,
     output::{self, Rows},
     runtime,
 };
-use crate::cli::Global;
+use crate::{api::HOME_ORGANIZATION, cli::Global};
 
 /// What `queues` takes.
 #[derive(Debug, clap::Args)]
@@ -48,8 +53,14 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let env = open(global).await?;
         match &args.action {
             Action::List => list(&env, global).await,
-            Action::Pause { queue } => pause(&env, global, queue, true).await,
-            Action::Resume { queue } => pause(&env, global, queue, false).await,
+            Action::Pause { queue } => {
+                let pause = async |call: &mut Call| pause(&env, global, queue, true, call).await;
+                logged(&env, HOME_ORGANIZATION, "queues pause", None, pause).await
+            }
+            Action::Resume { queue } => {
+                let resume = async |call: &mut Call| pause(&env, global, queue, false, call).await;
+                logged(&env, HOME_ORGANIZATION, "queues resume", None, resume).await
+            }
         }
     })
 }
@@ -109,8 +120,9 @@ fn waiting(lane: &Lane, now: Timestamp) -> String {
     format!("{} at {}", lane.waiting, lane.counted_at)
 }
 
-async fn pause(env: &Env, global: &Global, name: &str, paused: bool) -> Outcome {
+async fn pause(env: &Env, global: &Global, name: &str, paused: bool, call: &mut Call) -> Outcome {
     let queue = parse(name)?;
+    call.object_id = Some(queue.as_str().to_owned());
     let mut tx = env.db.begin().await?;
     admin::set_queue_paused(&mut tx, queue, paused, env.now()).await?;
     tx.commit().await?;

@@ -1,14 +1,19 @@
 //! `memberd schedules`: what starts by the clock.
 
-use memberd_jobs::kernel::{Env, queue::schedules};
+use memberd_jobs::{
+    access::activity::Call,
+    kernel::{Env, queue::schedules},
+};
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, open,
+    Failure, Outcome,
+    activity::logged,
+    open,
     output::{self, Rows},
     runtime,
 };
-use crate::{cli::Global, runtime::wiring};
+use crate::{api::HOME_ORGANIZATION, cli::Global, runtime::wiring};
 
 /// What `schedules` takes.
 #[derive(Debug, clap::Args)]
@@ -47,9 +52,18 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let env = open(global).await?;
         match &args.action {
             Action::List => list(&env, global).await,
-            Action::Run { name } => run_now(&env, global, name).await,
-            Action::Pause { name } => pause(&env, global, name, true).await,
-            Action::Resume { name } => pause(&env, global, name, false).await,
+            Action::Run { name } => {
+                let run = async |call: &mut Call| run_now(&env, global, name, call).await;
+                logged(&env, HOME_ORGANIZATION, "schedules run", None, run).await
+            }
+            Action::Pause { name } => {
+                let pause = async |call: &mut Call| pause(&env, global, name, true, call).await;
+                logged(&env, HOME_ORGANIZATION, "schedules pause", None, pause).await
+            }
+            Action::Resume { name } => {
+                let resume = async |call: &mut Call| pause(&env, global, name, false, call).await;
+                logged(&env, HOME_ORGANIZATION, "schedules resume", None, resume).await
+            }
         }
     })
 }
@@ -93,11 +107,13 @@ fn unknown(name: &str) -> Failure {
     Failure::new(Failure::FAILED, text)
 }
 
-async fn run_now(env: &Env, global: &Global, name: &str) -> Outcome {
+async fn run_now(env: &Env, global: &Global, name: &str, call: &mut Call) -> Outcome {
     let mut tx = env.db.begin().await?;
     let job = schedules::run_now(&mut tx, env, &wiring::registry(), name).await?;
     tx.commit().await?;
     let job = job.ok_or_else(|| unknown(name))?;
+    call.object_id = Some(name.to_owned());
+    call.made_id = Some(job.clone());
     output::one(
         global,
         &format!("{job} is waiting to run"),
@@ -105,13 +121,14 @@ async fn run_now(env: &Env, global: &Global, name: &str) -> Outcome {
     )
 }
 
-async fn pause(env: &Env, global: &Global, name: &str, paused: bool) -> Outcome {
+async fn pause(env: &Env, global: &Global, name: &str, paused: bool, call: &mut Call) -> Outcome {
     let mut tx = env.db.begin().await?;
     let row = schedules::set_paused(&mut tx, name, paused, env.now()).await?;
     tx.commit().await?;
     if row.is_none() {
         return Err(unknown(name));
     }
+    call.object_id = Some(name.to_owned());
     let word = if paused { "paused" } else { "on" };
     output::one(
         global,

@@ -1,6 +1,7 @@
 //! `memberd sync`: filling, repairing and proving the mirror of Stripe.
 
 use memberd_jobs::{
+    access::activity::Call,
     kernel::{Env, Job, Timestamp, outbox, outbox::NewJob},
     sync::{
         self, BackfillObjects, ReconcileObjects,
@@ -13,7 +14,9 @@ use memberd_jobs::{
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Outcome, open,
+    Failure, Outcome,
+    activity::{logged, no_organization},
+    open,
     output::{self, Progress, Rows},
     print, runtime,
 };
@@ -61,30 +64,44 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let env = open(global).await?;
         let id = args.organization.as_str();
         let Some(organization) = env.settings.organizations.get(id) else {
-            let text = format!("no organization `{id}` is configured");
-            return Err(Failure::new(Failure::USAGE, text));
+            return Err(no_organization(&env, id));
         };
         if !organization.has_stripe && !matches!(args.action, Action::Status | Action::Reproject) {
             let text = format!("organization `{id}` has no Stripe key: set stripe.secret_key_file");
             return Err(Failure::new(Failure::USAGE, text));
         }
         match args.action {
-            Action::Backfill => enqueue(&env, global, id, &BackfillObjects::default()).await,
+            Action::Backfill => {
+                let job = BackfillObjects::default();
+                let enqueue = async |call: &mut Call| enqueue(&env, global, id, &job, call).await;
+                logged(&env, id, "sync backfill", None, enqueue).await
+            }
             Action::Reconcile => {
                 let job = ReconcileObjects {
                     organization: Some(id.to_owned()),
                 };
-                enqueue(&env, global, id, &job).await
+                let enqueue = async |call: &mut Call| enqueue(&env, global, id, &job, call).await;
+                logged(&env, id, "sync reconcile", None, enqueue).await
             }
             Action::Diff => diff(&env, global, id).await,
-            Action::Reproject => reproject(&env, global, id).await,
+            Action::Reproject => {
+                let reproject = async |_: &mut Call| reproject(&env, global, id).await;
+                logged(&env, id, "sync reproject", None, reproject).await
+            }
             Action::Status => status(&env, global, id).await,
         }
     })
 }
 
-async fn enqueue<J: Job>(env: &Env, global: &Global, organization: &str, job: &J) -> Outcome {
+async fn enqueue<J: Job>(
+    env: &Env,
+    global: &Global,
+    organization: &str,
+    job: &J,
+    call: &mut Call,
+) -> Outcome {
     let job = outbox::enqueue_alone(env, NewJob::of(organization, job)?).await?;
+    call.made_id = Some(job.id.clone());
     let text = format!(
         "{} is waiting to run; `memberd jobs show {}` tells how it goes",
         job.id, job.id

@@ -6,12 +6,13 @@ use std::{
 };
 
 use memberd_jobs::{
-    kernel::{Clock as _, SystemClock},
+    access::activity::Call,
+    kernel::{Clock as _, Env, SystemClock},
     webhooks_out::try_out,
 };
 use serde_json::json;
 
-use super::{Failure, Outcome, open, output, runtime};
+use super::{Failure, Outcome, activity::logged, open, output, runtime};
 use crate::{
     cli::Global,
     webhooks_out::signature::{Headers, Secret, SignatureError},
@@ -74,7 +75,11 @@ struct Verify {
 pub fn run(args: &Args, global: &Global) -> Outcome {
     match &args.action {
         Action::Verify(wanted) => verify(wanted, global),
-        Action::Test { id, organization } => runtime()?.block_on(test(global, organization, id)),
+        Action::Test { id, organization } => runtime()?.block_on(async {
+            let env = open(global).await?;
+            let test = async |_: &mut Call| test(&env, global, organization, id).await;
+            logged(&env, organization, "webhooks test", Some(id), test).await
+        }),
     }
 }
 
@@ -121,9 +126,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::new(Failure::USAGE, format!("{}: {error}", file.display())))
 }
 
-async fn test(global: &Global, organization: &str, id: &str) -> Outcome {
-    let env = open(global).await?;
-    let answer = try_out(&env, organization, id).await?;
+async fn test(env: &Env, global: &Global, organization: &str, id: &str) -> Outcome {
+    let answer = try_out(env, organization, id).await?;
     let answer = answer.map_err(|why| Failure::new(Failure::FAILED, why.to_string()))?;
     let milliseconds = u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX);
     let said = match answer.status {

@@ -4,6 +4,7 @@ mod activity;
 mod arrival;
 mod catalog;
 mod checkout;
+mod commands;
 mod demo;
 mod duplicates;
 mod faults;

@@ -11,22 +11,29 @@ use crate::kernel::Timestamp;
 /// What the ids of calls begin with.
 pub const CALL_ID_PREFIX: &str = "act";
 
-/// A call of the API with a key.
+/// Who calls when it is the command line. Not the user of the operating system, whose name is a person's.
+pub const CLI: &str = "cli";
+
+/// What stands in the place of the method of a command.
+pub const CLI_METHOD: &str = "CLI";
+
+/// A call of the API with a key, or a command of the command line.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Call {
     /// `act_…`
     pub id: String,
     /// Whose key it was.
     pub organization_id: String,
-    /// `key_…`
+    /// `key_…`, `jwt:…` or `cli`
     pub key_id: String,
-    /// The HTTP method.
+    /// The HTTP method, or `CLI`.
     pub method: String,
-    /// The route's template, such as `/v1/members/{id}`.
+    /// The route's template, such as `/v1/members/{id}`, or the command's words.
     pub route: String,
-    /// The object that the path named, where it is an id of ours or of Stripe's, or a word of the API.
+    /// The object that the path named first, where it is an id of ours or of Stripe's, or a word of the API; else the member
+    /// whom the answer told of.
     pub object_id: Option<String>,
-    /// The object that the answer of a write told of.
+    /// The object that the answer of a write told of, or the path named last.
     pub made_id: Option<String>,
     /// The id of the request, as in the log.
     pub request_id: String,

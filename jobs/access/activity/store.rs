@@ -68,8 +68,8 @@ const BEGIN: Sql = Sql::split(
 );
 const WRITE: Sql = Sql::both(insert!(
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-     ON CONFLICT (organization_id, id) DO UPDATE SET made_id = excluded.made_id, status = excluded.status,
-        milliseconds = excluded.milliseconds, calls = excluded.calls"
+     ON CONFLICT (organization_id, id) DO UPDATE SET object_id = excluded.object_id,
+        made_id = excluded.made_id, status = excluded.status, milliseconds = excluded.milliseconds, calls = excluded.calls"
 ));
 const LIST: Sql = list!("CAST($4 AS TEXT) IS NULL");
 const LIST_OF_KEY: Sql = list!("key_id = $4");

@@ -21,7 +21,8 @@ use memberd_jobs::{
     kernel::millis,
 };
 
-pub(super) use self::{behind::Behind, object::Made};
+pub(crate) use self::object::is_id;
+pub(super) use self::{behind::Behind, object::Told};
 use super::{
     auth::Caller, code::Code, error::Problem, observe::label, request_id::RequestId,
     state::ApiState,
@@ -44,14 +45,14 @@ struct Open {
     begun: Instant,
     /// Status and time of the answer.
     answered: Option<(i64, i64)>,
-    made: Option<String>,
+    told: Told,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         if let Some(mut call) = self.slot.take() {
             (call.status, call.milliseconds) = self.answered.unzip();
-            call.made_id = self.made.take();
+            std::mem::take(&mut self.told).complete(&mut call);
             self.state.activity.note(&self.state, call);
         }
     }
@@ -70,18 +71,18 @@ pub(super) async fn record(
         slot,
         begun: Instant::now(),
         answered: None,
-        made: None,
+        told: Told::default(),
     };
     let mut response = next.run(request).await;
     let status = i64::from(response.status().as_u16());
     open.answered = Some((status, millis(open.begun.elapsed())));
-    open.made = response.extensions_mut().remove().map(|Made(id)| id);
+    open.told = response.extensions_mut().remove().unwrap_or_default();
     response
 }
 
 /// The call that a request with a key is.
 pub(super) async fn call(state: &ApiState, caller: &Caller, request: &mut Request) -> Call {
-    let object_id = object::named(state, request).await;
+    let (object_id, made_id) = object::named(state, request).await;
     let extensions = request.extensions();
     let route = extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     let request_id = extensions.get::<RequestId>();
@@ -92,7 +93,7 @@ pub(super) async fn call(state: &ApiState, caller: &Caller, request: &mut Reques
         method: label(request.method()).to_owned(),
         route: route.unwrap_or_default().to_owned(),
         object_id,
-        made_id: None,
+        made_id,
         request_id: request_id.map(|id| id.0.clone()).unwrap_or_default(),
         status: None,
         milliseconds: None,

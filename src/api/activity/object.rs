@@ -5,7 +5,7 @@ use axum::{
     RequestExt as _,
     extract::{RawPathParams, Request},
 };
-use memberd_jobs::kernel::queue::Queue;
+use memberd_jobs::{access::activity::Call, kernel::queue::Queue};
 use serde::Deserialize;
 
 use crate::api::ApiState;
@@ -18,35 +18,54 @@ const PREFIXES: [&str; 15] = [
 /// Characters of an id that is written down; those of ours and of Stripe are shorter.
 const ID_CHARS_MAX: usize = 100;
 
-/// The object that the answer of a write tells of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::api) struct Made(pub(in crate::api) String);
+/// What the answer of a write tells of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(in crate::api) struct Told {
+    /// The object that it shows.
+    id: Option<String>,
+    /// The member whose object that is.
+    member_id: Option<String>,
+}
 
-impl Made {
-    /// The object that a JSON answer shows.
-    pub(in crate::api) fn of(body: &str) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Shown {
-            id: Option<String>,
+impl Told {
+    /// What a JSON answer tells of.
+    pub(in crate::api) fn of(body: &str) -> Self {
+        let told: Self = serde_json::from_str(body).unwrap_or_default();
+        let id = |id: Option<String>| id.filter(|id| is_id(id));
+        Self {
+            id: id(told.id),
+            member_id: id(told.member_id),
         }
-        let shown: Shown = serde_json::from_str(body).ok()?;
-        shown.id.filter(|id| is_id(id)).map(Self)
+    }
+
+    /// Completes a call: the path may have said less.
+    pub(super) fn complete(self, call: &mut Call) {
+        call.made_id = self.id.or_else(|| call.made_id.take());
+        call.object_id = call.object_id.take().or(self.member_id);
     }
 }
 
-/// The object that the path of a request names, the last one where there are several.
-pub(super) async fn named(state: &ApiState, request: &mut Request) -> Option<String> {
-    let parameters: RawPathParams = request.extract_parts().await.ok()?;
-    let (name, text) = parameters.iter().last()?;
-    let known = match name {
+/// The objects that the path of a request names: the first, and where there are two, the last.
+pub(super) async fn named(
+    state: &ApiState,
+    request: &mut Request,
+) -> (Option<String>, Option<String>) {
+    let Ok(parameters) = request.extract_parts::<RawPathParams>().await else {
+        return (None, None);
+    };
+    let known = |(name, text): (&str, &str)| match name {
         "queue" => Queue::parse(text).is_some(),
         "schedule" => state.registry.schedules().any(|one| one.name == text),
         _ => is_id(text),
     };
-    known.then(|| text.to_owned())
+    let mut named = parameters
+        .iter()
+        .map(|one| known(one).then(|| one.1.to_owned()));
+    (named.next().flatten(), named.last().flatten())
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether a text has the form of an id of ours or of Stripe's.
+pub(crate) fn is_id(text: &str) -> bool {
     text.split_once('_').is_some_and(|(prefix, rest)| {
         PREFIXES.contains(&prefix)
             && (1..=ID_CHARS_MAX).contains(&rest.len())
@@ -78,12 +97,17 @@ mod tests {
         ] {
             assert!(!is_id(other), "{other}");
         }
-        assert_eq!(
-            Made::of(r#"{"id":"mem_1","a":2}"#),
-            Some(Made("mem_1".to_owned()))
-        );
-        for other in ["", "[]", "{}", r#"{"id":null}"#, r#"{"id":"a b"}"#] {
-            assert_eq!(Made::of(other), None, "{other}");
+        let told = Told::of(r#"{"id":"gra_1","member_id":"mem_1","a":2}"#);
+        let id = |id: &str| Some(id.to_owned());
+        assert_eq!((told.id, told.member_id), (id("gra_1"), id("mem_1")));
+        for other in [
+            "",
+            "[]",
+            "{}",
+            r#"{"id":null}"#,
+            r#"{"id":"a b","member_id":"jane"}"#,
+        ] {
+            assert_eq!(Told::of(other), Told::default(), "{other}");
         }
     }
 }

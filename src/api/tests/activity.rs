@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, http::Method};
 use futures::stream;
 use memberd_jobs::{
-    access::Scope,
+    access::{Scope, activity::Call},
     both,
     kernel::db::{Record, Sql},
 };
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     document::operations,
+    mirror::fill,
     support::{App, request},
 };
 use crate::api::{HttpLimits, Rates, router};
@@ -59,48 +60,39 @@ fn endless() -> Body {
     Body::from_stream(stream::pending::<Result<String, std::io::Error>>())
 }
 
-/// Seed row 151.
-#[tokio::test]
-async fn every_route_leaves_a_row_with_nothing_that_the_caller_wrote() {
-    let app = App::new().await;
-    let key = app.admin().await;
-    let mut expected = Vec::new();
-    for (method, template, _) in operations() {
-        if !template.starts_with("/v1/") {
-            continue;
-        }
-        for query in ["", "?nonsense=jane"] {
-            let path = format!("{}{query}", filled(&template));
-            let request =
-                request(method.clone(), &path, &key).header("content-type", "application/json");
-            let body = Body::from(r#"{"jane":"hush"}"#);
-            let answer = app.send(request.body(body).unwrap()).await;
-            let status = i64::from(answer.status.as_u16());
-            expected.push((method.to_string(), template.clone(), Some(status)));
-        }
-    }
-    let calls: Vec<(String, String, Option<i64>)> = rows(&app, CALLS).await;
-    assert!(calls.len() > 100, "only {} calls", calls.len());
-    assert_eq!(calls, expected);
-    let columns: Vec<(String,)> = rows(
-        &app,
-        Sql::both("SELECT group_concat(name) FROM pragma_table_info('activity')"),
-    )
-    .await;
-    let all = format!(
-        "SELECT json_group_array(json_array({})) FROM activity",
-        columns[0].0
-    );
-    let all: Vec<(String,)> = rows(&app, Sql::both(all.leak())).await;
-    for written in ["jane", "hush", "nonsense", &key[20..60]] {
-        assert!(!all[0].0.contains(written), "{written} is in the log");
-    }
-    for noted in ["gra_1", "email"] {
-        assert!(all[0].0.contains(noted), "{noted} is not in the log");
-    }
-}
-
 both! {
+    /// Seed row 151.
+    async fn every_route_leaves_a_row_with_nothing_that_the_caller_wrote(db: TestDb) {
+        let app = App::on(db).await;
+        let key = app.admin().await;
+        let mut expected = Vec::new();
+        for (method, template, _) in operations() {
+            if !template.starts_with("/v1/") {
+                continue;
+            }
+            for query in ["", "?nonsense=jane"] {
+                let path = format!("{}{query}", filled(&template));
+                let request =
+                    request(method.clone(), &path, &key).header("content-type", "application/json");
+                let body = Body::from(r#"{"jane":"hush"}"#);
+                let answer = app.send(request.body(body).unwrap()).await;
+                let status = i64::from(answer.status.as_u16());
+                expected.push((method.to_string(), template.clone(), Some(status)));
+            }
+        }
+        let calls: Vec<(String, String, Option<i64>)> = rows(&app, CALLS).await;
+        assert!(calls.len() > 100, "only {} calls", calls.len());
+        assert_eq!(calls, expected);
+        let all: Vec<Call> = rows(&app, Sql::both("SELECT * FROM activity")).await;
+        let all = format!("{all:?}");
+        for written in ["jane", "hush", "nonsense", &key[20..60]] {
+            assert!(!all.contains(written), "{written} is in the log");
+        }
+        for noted in ["gra_1", "email"] {
+            assert!(all.contains(noted), "{noted} is not in the log");
+        }
+    }
+
     async fn what_cannot_be_written_into_the_log_is_not_done(db: TestDb) {
         let app = App::on(db).await;
         let key = app.admin().await;
@@ -267,6 +259,31 @@ async fn a_row_leads_to_what_was_made_and_to_the_log_of_its_request() {
         let answer = app.get(&auditor, &format!("{LOG}?{wrong}")).await;
         let refused = (400, "invalid_filter".to_owned());
         assert_eq!((answer.status.as_u16(), answer.code()), refused, "{wrong}");
+    }
+}
+
+/// By whatever name the path calls her.
+#[tokio::test]
+async fn a_row_names_the_member_of_a_grant_that_is_taken_back() {
+    let app = App::new().await;
+    fill(&app.db).await;
+    let key = app.admin().await;
+    let member = app.get(&key, "/v1/members/ext:stripe:cus_1").await.json();
+    let member = member["id"].as_str().unwrap();
+    for name in ["ext:stripe:cus_1", member] {
+        let grants = format!("/v1/members/{name}/grants");
+        let body = json!({"product_id": "prod_a"});
+        let grant = app.post(&key, &grants, &body).await.json();
+        let grant = grant["id"].as_str().unwrap();
+        let revoked = app.delete(&key, &format!("{grants}/{grant}")).await;
+        assert_eq!(revoked.status, 200, "{}", revoked.text);
+        let calls = listed(&app, &key, &format!("object_id={member}&limit=1")).await;
+        let named: Vec<_> = calls[..2]
+            .iter()
+            .map(|call| (&call["method"], &call["made_id"]))
+            .collect();
+        let (delete, post, grant) = (json!("DELETE"), json!("POST"), json!(grant));
+        assert_eq!(named, [(&delete, &grant), (&post, &grant)], "{name}");
     }
 }
 

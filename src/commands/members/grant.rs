@@ -1,6 +1,7 @@
 //! `memberd members grant` and `revoke-grant`: access that nobody pays for here.
 
 use memberd_jobs::{
+    access::activity::{CLI, Call},
     entitlements::{
         grants::{self, Granted, NOTE_CHARS_MAX, NewGrant, REFERENCE_CHARS_MAX},
         model::Source,
@@ -15,9 +16,6 @@ use crate::{
     cli::Global,
     commands::{Failure, Outcome, output},
 };
-
-/// Who gives what is given here.
-pub(super) const BY: &str = "cli";
 
 /// What `members grant` takes.
 #[derive(Debug, clap::Args)]
@@ -71,8 +69,15 @@ pub(super) fn kind(word: &str) -> Result<Source, String> {
 ///
 /// # Errors
 /// An unknown member or product, a reference that is taken, or a database that fails.
-pub(super) async fn run(env: &Env, global: &Global, organization: &str, args: &Args) -> Outcome {
+pub(super) async fn run(
+    env: &Env,
+    global: &Global,
+    organization: &str,
+    args: &Args,
+    call: &mut Call,
+) -> Outcome {
     let member = named(env, organization, &args.id).await?;
+    call.object_id = Some(member.id.clone());
     let new = NewGrant {
         product_id: args.product.clone(),
         source: args.kind,
@@ -85,13 +90,14 @@ pub(super) async fn run(env: &Env, global: &Global, organization: &str, args: &A
     };
     check_texts(&new).map_err(|why| Failure::new(Failure::USAGE, why))?;
     let mut tx = env.db.begin().await?;
-    let granted = grants::grant(&mut tx, env, organization, &member.id, BY, &new).await?;
+    let granted = grants::grant(&mut tx, env, organization, &member.id, CLI, &new).await?;
     let granted = granted.map_err(|why| Failure::new(Failure::FAILED, why.to_string()))?;
     tx.commit().await?;
     let (word, row) = match granted {
         Granted::New(row) => ("given", row),
         Granted::Known(row) => ("was given before", row),
     };
+    call.made_id = Some(row.id.clone());
     tell(global, word, &row)
 }
 
@@ -104,10 +110,12 @@ pub(super) async fn revoke(
     global: &Global,
     organization: &str,
     args: &RevokeArgs,
+    call: &mut Call,
 ) -> Outcome {
     let member = named(env, organization, &args.id).await?;
+    call.object_id = Some(member.id.clone());
     let mut tx = env.db.begin().await?;
-    let row = grants::revoke(&mut tx, env, organization, &member.id, &args.grant, BY).await?;
+    let row = grants::revoke(&mut tx, env, organization, &member.id, &args.grant, CLI).await?;
     tx.commit().await?;
     let missing = || {
         Failure::new(
@@ -115,7 +123,9 @@ pub(super) async fn revoke(
             format!("she has no grant `{}`", args.grant),
         )
     };
-    tell(global, "is over", &row.ok_or_else(missing)?)
+    let row = row.ok_or_else(missing)?;
+    call.made_id = Some(row.id.clone());
+    tell(global, "is over", &row)
 }
 
 fn tell(global: &Global, word: &str, row: &GrantRow) -> Outcome {

@@ -49,7 +49,7 @@ pub(super) struct Args {
     update: bool,
     /// Tell what would be done, and do nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Write a JSON line for each record that is refused
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,

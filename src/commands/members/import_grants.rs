@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io::BufRead};
 
 use memberd_jobs::{
+    access::activity::CLI,
     entitlements::{
         grants::{self, Granted, NewGrant},
         model::Source,
@@ -18,7 +19,7 @@ use serde_json::json;
 
 use super::{
     file::{self, Wrong},
-    grant::{BY, check_texts, kind},
+    grant::{check_texts, kind},
 };
 use crate::{
     cli::Global,
@@ -145,7 +146,7 @@ async fn give(
     let (mut given, mut known, mut wrong) = (0, 0, Vec::new());
     for (member, news) in by_member {
         for (at, new) in news {
-            match grants::grant(&mut tx, env, organization, &member, BY, &new).await? {
+            match grants::grant(&mut tx, env, organization, &member, CLI, &new).await? {
                 Ok(Granted::New(_)) => given += 1,
                 Ok(Granted::Known(_)) => known += 1,
                 Err(why) => wrong.push((at, why.to_string())),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use memberd_jobs::{
-    access::activity::{self, Filter},
+    access::activity::{self, CLI_METHOD, Filter},
     kernel::Timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -16,13 +16,14 @@ use crate::api::{Answer, ApiState, Caller, Closed, Cursor, Json, Limit, Page, Qu
 /// The method of a call.
 type MethodWord = Word<Method>;
 
-/// The methods that routes have.
+/// The methods that routes have, and what stands in their place for commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Method(&'static str);
 
 impl Closed for Method {
     const NAME: &'static str = "CallMethod";
-    const ABOUT: &'static str = "The HTTP method of a call.";
+    const ABOUT: &'static str =
+        "The HTTP method of a call; `CLI` for a command of the command line.";
     const ALL: &'static [Self] = &[
         Self("GET"),
         Self("HEAD"),
@@ -30,6 +31,7 @@ impl Closed for Method {
         Self("PUT"),
         Self("PATCH"),
         Self("DELETE"),
+        Self(CLI_METHOD),
     ];
 
     fn word(self) -> &'static str {
@@ -74,13 +76,13 @@ impl ToSchema for Statuses {}
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filters {
-    /// Calls with this key.
+    /// Calls with this key; `cli` for commands.
     #[param(example = "key_4fGh28Xq")]
     key_id: Option<String>,
     /// Calls with this method.
     #[param(inline)]
     method: Option<MethodWord>,
-    /// Calls of this route, by its template.
+    /// Calls of this route, by its template; of this command, by its words.
     #[param(example = "/v1/members/{id}")]
     route: Option<String>,
     /// Calls with this status (`404`), with one of this class (`4xx`), or whose end is not known (`unknown`).
@@ -104,31 +106,32 @@ pub(super) struct Filters {
     cursor: Option<Cursor>,
 }
 
-/// A call of the API.
+/// A call of the API, or a command of the command line that changes something.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Call {
     /// Its id.
     #[schema(example = "act_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     id: String,
-    /// The key that it came with.
+    /// The key that it came with; `jwt:` and a hash of who came with a token; `cli` for a command.
     #[schema(example = "key_4fGh28Xq")]
     key_id: String,
     /// The HTTP method.
     #[schema(value_type = MethodWord)]
     method: String,
-    /// The template of its route.
+    /// The template of its route; the words of a command, such as `keys create`.
     #[schema(example = "/v1/members/{id}")]
     route: String,
-    /// The object that the path named, where it did so by an id of memberd's or Stripe's.
+    /// The object that the path named, where it did so by an id of memberd's or Stripe's; else the member whom the answer to a
+    /// write told of.
     #[schema(example = "mem_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     object_id: Option<String>,
-    /// The object that the answer to a write showed, such as the one that was made.
+    /// The object that the answer to a write showed, such as the one that was made, or the second that the path named.
     #[schema(example = "job_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     made_id: Option<String>,
     /// The id of the request, as in the log and in its answer.
     #[schema(example = "req_01JAAAAAAAAAAAAAAAAAAAAAAA")]
     request_id: String,
-    /// The HTTP status of the answer. Null: the call began, and its end is not known, because the process or the
+    /// The HTTP status of the answer; of a command 200, or 400 if it did not end with 0. Null: the call began, and its end is not known, because the process or the
     /// connection ended before the answer.
     #[schema(minimum = 100, maximum = 599, example = 200)]
     status: Option<i64>,
@@ -164,7 +167,7 @@ impl From<activity::Call> for Call {
 
 /// List calls
 ///
-/// What was called with the organization's keys, newest first; all filters must hold. Never what was sent or answered.
+/// What was called with the organization's keys, or done by commands, newest first; all filters must hold. Never what was sent or answered.
 /// Calls that change something stand here before anything is done; others follow within a second.
 ///
 /// A page looks at a bounded number of calls (10,000, or so many of the key), so that it takes no longer however many there

@@ -1,10 +1,10 @@
 //! `DELETE /v1/members/{id}/grants/{grant_id}`
 
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode, response::Response};
 use memberd_jobs::entitlements::grants;
 
 use super::{super::model::found, model::Grant};
-use crate::api::{Answer, ApiState, Caller, Code, Json, NoQuery, Path, Problem};
+use crate::api::{Answer, ApiState, Caller, Code, Kept, NoQuery, Path, Problem};
 
 /// Take access back
 ///
@@ -18,7 +18,7 @@ pub(super) async fn revoke(
     caller: Caller,
     Path((id, grant)): Path<(String, String)>,
     _: NoQuery,
-) -> Answer<Json<Grant>> {
+) -> Answer<Response> {
     let (env, organization) = (&state.env, &caller.organization);
     let member = found(&state, &caller, &id).await?;
     let mut tx = env.db.begin().await?;
@@ -35,5 +35,5 @@ pub(super) async fn revoke(
     let missing = || Problem::new(Code::NotFound, format!("this member has no grant {grant}"));
     let row = row.ok_or_else(missing)?;
     tracing::info!(grant = row.id, by = caller.key_id, "access was taken back");
-    Ok(Json(Grant::of(row, env.now())))
+    Ok(Kept::json(StatusCode::OK, &Grant::of(row, env.now()))?.into_response())
 }
