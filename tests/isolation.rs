@@ -164,11 +164,37 @@ fn word(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// The texts of all macros of this name: what they add to the statements that use them.
-fn macros(code: &str, name: &str) -> String {
+/// The bodies of all macros of this name.
+fn macros<'a>(code: &'a str, name: &str) -> Vec<&'a str> {
     let begin = format!("macro_rules! {name} {{");
-    let bodies = code.split(&begin).skip(1).map(up_to_end).map(quoted);
-    bodies.collect()
+    code.split(&begin).skip(1).map(up_to_end).collect()
+}
+
+/// The names of the macros that are used.
+fn used(code: &str) -> impl Iterator<Item = &str> {
+    code.split('!').map(|before| {
+        let start = before.rfind(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        &before[start.map_or(0, |start| start + 1)..]
+    })
+}
+
+/// A statement's text with those of the macros that it uses, of the same file where it has them, and that these use.
+fn text<'a>(args: &'a str, code: &'a str, all: &'a str) -> String {
+    let (mut text, mut left, mut seen) = (String::new(), vec![args], BTreeSet::new());
+    while let Some(part) = left.pop() {
+        text.push_str(&quoted(part));
+        for name in used(part).filter(|name| !name.is_empty()) {
+            if seen.insert(name.to_owned()) {
+                let here = macros(code, name);
+                left.extend(if here.is_empty() {
+                    macros(all, name)
+                } else {
+                    here
+                });
+            }
+        }
+    }
+    text
 }
 
 fn statements() -> Vec<Statement> {
@@ -186,19 +212,7 @@ fn statements() -> Vec<Statement> {
             .unwrap_or_default();
         for (at, call) in CALLS.iter().flat_map(|call| code.match_indices(call)) {
             let args = up_to_end(&code[at + call.len()..]);
-            let used = args.split('!').map(|before| {
-                let start = before.rfind(|letter: char| !letter.is_alphanumeric() && letter != '_');
-                &before[start.map_or(0, |start| start + 1)..]
-            });
-            let mut text = quoted(args);
-            for name in used.collect::<BTreeSet<_>>() {
-                let here = macros(code, name);
-                text.push_str(&if here.is_empty() {
-                    macros(&all, name)
-                } else {
-                    here
-                });
-            }
+            let text = text(args, code, &all);
             let before = &code[..at];
             let named = before
                 .rfind("const ")

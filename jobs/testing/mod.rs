@@ -5,8 +5,12 @@
 //! returning errors: a test that cannot be set up has failed.
 
 mod cluster;
+#[cfg(test)]
+pub(crate) mod crowd;
 mod db;
 mod drain;
+#[cfg(test)]
+pub(crate) mod plan;
 mod postgres;
 mod receivers;
 mod signal;

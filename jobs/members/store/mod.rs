@@ -1,13 +1,17 @@
 //! The tables `members`, `member_keys` and `member_tags`.
 
 mod billing;
+mod list;
 mod read;
+mod whose;
 mod write;
 
 pub use billing::{Billing, Horizon, horizon, lock, lock_due, lock_many, set_billing};
+pub use list::{Filter, TierFilter, list};
 pub use read::{
-    Filter, KeyRow, MemberRow, TagRow, TierFilter, details, get, ids_after, keys_in, list, resolve,
+    KeyRow, MemberRow, TagRow, details, get, ids_after, keys_in, resolve,
 };
+pub use whose::{Way, Ways, way};
 pub use write::{
     Written, add_tags, claim_keys, create, details_in, holders, set_deleted, set_keys_and_tags,
     update,

@@ -82,84 +82,19 @@ pub fn details(row: &MemberRow, keys: &[KeyRow], tags: &[TagRow]) -> Details {
     }
 }
 
-/// Which tier members should have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TierFilter<'a> {
-    /// The tier's id.
-    pub id: &'a str,
-    /// It is the organization's default tier, so members without a paid tier have it too.
-    pub is_default: bool,
-}
-
-/// Which members to list. What is `None` does not matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Filter<'a> {
-    /// The address, normalized.
-    pub email: Option<&'a str>,
-    /// Provider and external id of a foreign key.
-    pub foreign_key: Option<(&'a str, &'a str)>,
-    /// The tier.
-    pub tier: Option<TierFilter<'a>>,
-    /// Billing status.
-    pub status: Option<&'a str>,
-    /// A tag that she has.
-    pub tag: Option<&'a str>,
-    /// Whether she is archived.
-    pub archived: Option<bool>,
-    /// Joined at this moment or later.
-    pub joined_after: Option<Timestamp>,
-    /// Joined before this moment.
-    pub joined_before: Option<Timestamp>,
-    /// Known here since this moment or later.
-    pub created_after: Option<Timestamp>,
-    /// Known here since before this moment.
-    pub created_before: Option<Timestamp>,
-    /// Also the deleted ones.
-    pub include_deleted: bool,
-    /// The id of the creator whose members they are.
-    pub creator: Option<&'a str>,
-}
-
+/// Members as people see them.
 macro_rules! columns {
     ($rest:expr) => {
         concat!(
             "SELECT m.id, m.email, m.email_verified, m.name, m.phone, m.meta, m.status, m.tier_id, m.joined_at,
-                m.created_at, m.updated_at, m.archived_at, m.deleted_at, m.creator_id FROM members AS m ",
+                m.created_at, m.updated_at, m.archived_at, m.deleted_at, m.creator_id FROM ",
             $rest
         )
     };
 }
+pub(super) use columns;
 
-macro_rules! filtered {
-    ($creator:literal) => {
-        columns!(concat!(
-            "WHERE m.organization_id = $1 AND ",
-            $creator,
-            "
-       AND (CAST($2 AS TEXT) IS NULL OR m.id < $2)
-       AND (CAST($3 AS TEXT) IS NULL OR m.email_normalized = $3)
-       AND (CAST($4 AS TEXT) IS NULL OR m.id IN (
-            SELECT k.member_id FROM member_keys AS k
-            WHERE k.organization_id = $1 AND k.provider = $4 AND k.external_id = $5))
-       AND (CAST($6 AS TEXT) IS NULL OR m.tier_id = $6 OR ($7 AND m.tier_id IS NULL))
-       AND (CAST($8 AS TEXT) IS NULL OR m.status = $8)
-       AND (CAST($9 AS BIGINT) IS NULL OR m.joined_at >= $9)
-       AND ($10 OR m.deleted_at IS NULL)
-       AND (CAST($12 AS TEXT) IS NULL OR m.id IN (
-            SELECT t.member_id FROM member_tags AS t WHERE t.organization_id = $1 AND t.tag = $12))
-       AND (NOT $13 OR m.archived_at IS NOT NULL)
-       AND (NOT $14 OR m.archived_at IS NULL)
-       AND (CAST($15 AS BIGINT) IS NULL OR m.joined_at < $15)
-       AND (CAST($16 AS BIGINT) IS NULL OR m.created_at >= $16)
-       AND (CAST($17 AS BIGINT) IS NULL OR m.created_at < $17)
-     ORDER BY m.id DESC LIMIT $11"
-        ))
-    };
-}
-const LIST: Sql = Sql::both(filtered!("CAST($18 AS TEXT) IS NULL"));
-/// A text of its own, so that the index on the creator serves it.
-const LIST_OF_CREATOR: Sql = Sql::both(filtered!("m.creator_id = $18"));
-pub(super) const GET: Sql = Sql::both(columns!("WHERE m.organization_id = $1 AND m.id = $2"));
+pub(super) const GET: Sql = Sql::both(columns!("members AS m WHERE m.organization_id = $1 AND m.id = $2"));
 const BY_KEY: Sql = Sql::both(
     "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
 );
@@ -186,42 +121,6 @@ pub async fn ids_after(
 ) -> Result<Vec<String>> {
     let rows: Vec<(String,)> = db.all(IDS_AFTER, args![organization, after, limit]).await?;
     Ok(rows.into_iter().map(|row| row.0).collect())
-}
-
-/// Members of an organization, newest first, those with ids below `before`.
-pub async fn list(
-    db: &Db,
-    organization: &str,
-    filter: &Filter<'_>,
-    before: Option<&str>,
-    limit: i64,
-) -> Result<Vec<MemberRow>> {
-    let (provider, external_id) = filter.foreign_key.unzip();
-    let list = if filter.creator.is_some() { LIST_OF_CREATOR } else { LIST };
-    db.all(
-        list,
-        args![
-            organization,
-            before,
-            filter.email,
-            provider,
-            external_id,
-            filter.tier.map(|tier| tier.id),
-            filter.tier.is_some_and(|tier| tier.is_default),
-            filter.status,
-            filter.joined_after,
-            filter.include_deleted,
-            limit,
-            filter.tag,
-            filter.archived == Some(true),
-            filter.archived == Some(false),
-            filter.joined_before,
-            filter.created_after,
-            filter.created_before,
-            filter.creator
-        ],
-    )
-    .await
 }
 
 /// One member, also a deleted one.

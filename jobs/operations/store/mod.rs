@@ -1,8 +1,11 @@
 //! The table `stripe_operations`, and what is read of the mirror to decide on one.
 
 pub(super) mod catalog;
+mod list;
 pub(super) mod places;
 
+pub use list::{Filter, list};
+use self::list::operation;
 use super::model::{State, form_hash};
 use crate::{
     args,
@@ -10,7 +13,6 @@ use crate::{
         Timestamp,
         db::{Db, Result, Sql, Tx},
     },
-    members::Whose,
 };
 
 /// An operation as it stands in the table.
@@ -135,29 +137,7 @@ pub(super) struct Subscription {
     pub(super) member_id: Option<String>,
 }
 
-macro_rules! operation {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, kind, account, livemode, method, path, form, form_hash, idempotency_key, state, object_type,
-                object_id, member_id, after_id, needs_success, sends, first_sent_at, looked_up_at, http_status,
-                request_id, error_code, error, answer, actor, job_id, created_at, updated_at, ended_at
-             FROM stripe_operations ",
-            $rest
-        )
-    };
-}
-
-const GET: Sql = Sql::both(operation!("WHERE organization_id = $1 AND id = $2"));
-const LIST: Sql = Sql::both(operation!(
-    "WHERE organization_id = $1
-       AND (CAST($2 AS TEXT) IS NULL OR state = $2)
-       AND (CAST($3 AS TEXT) IS NULL OR object_id = $3)
-       AND (CAST($4 AS TEXT) IS NULL OR member_id = $4)
-       AND (CAST($5 AS TEXT) IS NULL OR id < $5)
-       AND (CAST($7 AS TEXT) IS NULL OR member_id IN (
-            SELECT m.id FROM members AS m WHERE m.organization_id = $1 AND m.creator_id = $7))
-     ORDER BY id DESC LIMIT $6"
-));
+const GET: Sql = Sql::both(operation!("stripe_operations AS s WHERE s.organization_id = $1 AND s.id = $2"));
 const INSERT: Sql = Sql::both(
     "INSERT INTO stripe_operations (id, organization_id, kind, account, livemode, method, path, form, form_hash,
         idempotency_key, state, object_type, object_id, member_id, after_id, needs_success, actor, created_at,
@@ -221,45 +201,6 @@ pub async fn get(db: &Db, organization: &str, id: &str) -> Result<Option<Row>> {
 /// One operation, as this transaction sees it.
 pub async fn get_in(tx: &mut Tx, organization: &str, id: &str) -> Result<Option<Row>> {
     tx.optional(GET, args![organization, id]).await
-}
-
-/// Which operations to list. What is `None` does not matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Filter<'a> {
-    /// Where they are in their life.
-    pub state: Option<&'a str>,
-    /// What they change.
-    pub object_id: Option<&'a str>,
-    /// Whom they are for.
-    pub whose: Whose<'a>,
-}
-
-/// Operations, newest first, those with ids below `before`.
-pub async fn list(
-    db: &Db,
-    organization: &str,
-    filter: &Filter<'_>,
-    before: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Row>> {
-    let Filter {
-        state,
-        object_id,
-        whose: Whose { member, creator },
-    } = *filter;
-    db.all(
-        LIST,
-        args![
-            organization,
-            state,
-            object_id,
-            member,
-            before,
-            limit,
-            creator
-        ],
-    )
-    .await
 }
 
 pub(super) async fn insert(tx: &mut Tx, new: &New<'_>, now: Timestamp) -> Result<()> {

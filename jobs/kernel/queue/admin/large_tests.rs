@@ -13,12 +13,12 @@ use crate::{
     args, both,
     kernel::{
         Env, Timestamp,
-        db::{Arg, Sql},
+        db::Sql,
         outbox::WAITING,
         queue::Queue,
         test_jobs::{Plain, claim_some},
     },
-    testing::{Engine, TestDb},
+    testing::{TestDb, plan::assert_reads},
 };
 
 const FILL: Sql = Sql::split(
@@ -148,53 +148,6 @@ async fn pages(env: &Env, filter: &Filter<'_>, walk: Walk) -> (Vec<String>, usiz
     }
 }
 
-/// The lines of a plan.
-async fn plan(db: &TestDb, sql: Sql, args: &[Arg<'_>]) -> Vec<String> {
-    match db.engine() {
-        Engine::Sqlite => {
-            let rows: Vec<(i64, i64, i64, String)> = db.rows(sql.explained(), args).await;
-            rows.into_iter().map(|row| row.3).collect()
-        }
-        Engine::Postgres => {
-            let rows: Vec<(String,)> = db.rows(sql.explained(), args).await;
-            rows.into_iter().map(|row| row.0).collect()
-        }
-    }
-}
-
-/// Rows that the nodes of PostgreSQL's plan gave or threw away, at least as many as were read.
-fn rows_read(plan: &[String]) -> f64 {
-    let number = |text: &str| -> f64 {
-        let end = text.find(|char: char| !char.is_ascii_digit() && char != '.');
-        text[..end.unwrap_or(text.len())].parse().unwrap()
-    };
-    let after = |line: &str, word: &str| line.split_once(word).map(|(_, rest)| number(rest));
-    plan.iter()
-        .map(|line| {
-            let given = after(line, "actual rows=")
-                .map_or(0.0, |rows| rows * after(line, "loops=").unwrap());
-            given + after(line, "Rows Removed by Filter: ").unwrap_or(0.0)
-        })
-        .sum()
-}
-
-/// Asserts that a statement reads no more than `most` rows, on SQLite that every table is read by a range of an index
-/// or as far as an `allowed` word says.
-async fn assert_reads(db: &TestDb, sql: Sql, args: &[Arg<'_>], most: f64, allowed: &str) {
-    let plan = plan(db, sql, args).await;
-    if db.engine() == Engine::Postgres {
-        let read = rows_read(&plan);
-        assert!(plan[0].contains("actual rows="), "{plan:#?}");
-        assert!(read <= most, "{read} rows: {plan:#?}");
-        return;
-    }
-    for line in plan.iter().filter(|line| line.contains("jobs")) {
-        let by_range = line.starts_with("SEARCH") && line.contains("INDEX");
-        assert!(by_range || line.contains(allowed), "{line} in {plan:#?}");
-    }
-    assert!(plan.iter().any(|line| line.contains("jobs")), "{plan:#?}");
-}
-
 const SMALL: Reach = Reach {
     at_once: 20,
     slice: 7,
@@ -261,7 +214,7 @@ both! {
                 let most = 8.0 * 500.0;
                 let before = "job_000000040000";
                 let floors = args![before, WALK - 1, key];
-                assert_reads(&db, select::floors(access), floors, most, "-").await;
+                assert_reads(&db, select::floors(access), floors, most, ("jobs", "-")).await;
                 let floor = "job_000000039000";
                 let state = (access == Access::Failed).then_some("discarded");
                 let member = (access == Access::Member).then_some("mem_1");
@@ -269,7 +222,7 @@ both! {
                 let rows = args![
                     "default", db.now(), state, "test.none", None::<&str>, member, schedule, None::<i64>, before, floor, 21
                 ];
-                assert_reads(&db, select::rows(access), rows, most, "-").await;
+                assert_reads(&db, select::rows(access), rows, most, ("jobs", "-")).await;
             }
         }
     }
@@ -281,11 +234,11 @@ both! {
                 db.execute(ANALYZE, &[]).await;
             }
             for part in [Part::Unfinished, Part::Finished] {
-                assert_reads(&db, part.slice(), args!["job_000000010000", 500, db.now()], 4.0 * 500.0, "-").await;
+                assert_reads(&db, part.slice(), args!["job_000000010000", 500, db.now()], 4.0 * 500.0, ("jobs", "-")).await;
                 let at_once = args![500];
-                assert_reads(&db, part.large(), at_once, 4.0 * 500.0, "COVERING INDEX").await;
+                assert_reads(&db, part.large(), at_once, 4.0 * 500.0, ("jobs", "COVERING INDEX")).await;
             }
-            assert_reads(&db, OLDEST, args![names().unwrap()], 1_000.0, "-").await;
+            assert_reads(&db, OLDEST, args![names().unwrap()], 1_000.0, ("jobs", "-")).await;
         }
     }
 
@@ -295,7 +248,7 @@ both! {
             if analyzed {
                 db.execute(ANALYZE, &[]).await;
             }
-            assert_reads(&db, WAITING, args![r#"["a","b","c"]"#], 100.0, "-").await;
+            assert_reads(&db, WAITING, args![r#"["a","b","c"]"#], 100.0, ("jobs", "-")).await;
         }
     }
 

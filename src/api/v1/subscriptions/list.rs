@@ -42,7 +42,6 @@ pub(super) async fn list(
     let rows = mirror::subscriptions(
         &state.env.db,
         &caller.organization,
-        None,
         caller.whose(filters.member_id.as_deref()),
         filters.status.as_deref(),
         before.as_ref().map(|(time, id)| (*time, id.as_str())),

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::super::paying::{PaymentMethod, PlanName};
+use super::super::{
+    members::is_hers,
+    paying::{PaymentMethod, PlanName},
+};
 use crate::api::{Answer, ApiState, Caller, Code, Problem, amount};
 
 /// A subscription, in Stripe's words.
@@ -319,18 +322,16 @@ pub(in crate::api::v1) async fn found(
     id: &str,
 ) -> Answer<SubscriptionRow> {
     let (db, organization) = (&state.env.db, &caller.organization);
-    let rows = mirror::subscriptions(
-        db,
-        organization,
-        Some(id),
-        caller.whose(None),
-        None,
-        None,
-        1,
-    )
-    .await?;
-    let row = rows.into_iter().next();
-    row.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no subscription {id}")))
+    let row = mirror::subscription(db, organization, id).await?;
+    if let Some(row) = row
+        && is_hers(state, caller, row.member_id.as_deref()).await?
+    {
+        return Ok(row);
+    }
+    Err(Problem::new(
+        Code::NotFound,
+        format!("there is no subscription {id}"),
+    ))
 }
 
 /// When it renews, or when it expires: never both.
