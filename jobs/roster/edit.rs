@@ -19,7 +19,25 @@ use crate::{
     sync::store::links,
 };
 
-/// Changes a member; answers whether that makes a difference. With `expected` she must be at one of these versions.
+/// Who is to be written. What is asked of her is asked once she is locked.
+#[derive(Clone, Copy, Debug)]
+pub struct Whom<'a> {
+    /// `mem_…`
+    pub id: &'a str,
+    /// She must be at one of these versions; `None`: at any.
+    pub expected: Option<&'a [String]>,
+    /// She must be this creator's, else she is not there; `None`: whosever she is.
+    pub only: Option<&'a str>,
+}
+
+impl<'a> Whom<'a> {
+    /// This member, as she is.
+    pub const fn is(id: &'a str) -> Self {
+        Self { id, expected: None, only: None }
+    }
+}
+
+/// Changes a member; answers whether that makes a difference.
 ///
 /// # Errors
 /// A conflict when another member gets the address or a key at the same moment: tried again, it is refused.
@@ -27,12 +45,12 @@ pub async fn edit(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    id: &str,
-    expected: Option<&[String]>,
+    whom: Whom<'_>,
     edit: &Edit,
 ) -> Result<Outcome<bool>> {
+    let id = whom.id;
     let loose = loose_keys(tx, organization, id, edit).await?;
-    let before = match locked(tx, organization, id, expected).await? {
+    let before = match locked(tx, organization, whom).await? {
         Ok((row, _)) if row.deleted_at.is_some() => return Ok(Err(Refused::Deleted)),
         Ok((_, details)) => details,
         Err(why) => return Ok(Err(why)),
@@ -60,12 +78,11 @@ pub async fn edit(
     Ok(Ok(true))
 }
 
-/// Locks a member who must be there, at one of the versions.
+/// Locks a member who must be there, and what is asked of her must be so.
 pub(super) async fn locked(
     tx: &mut Tx,
     organization: &str,
-    id: &str,
-    expected: Option<&[String]>,
+    Whom { id, expected, only }: Whom<'_>,
 ) -> Result<Outcome<(MemberRow, Details)>> {
     if store::lock(tx, organization, id).await?.is_none() {
         return Ok(Err(Refused::NoMember));
@@ -73,6 +90,9 @@ pub(super) async fn locked(
     let Some((row, details)) = store::details_in(tx, organization, id).await? else {
         return Ok(Err(Refused::NoMember));
     };
+    if only.is_some_and(|only| details.creator.as_deref() != Some(only)) {
+        return Ok(Err(Refused::NoMember));
+    }
     if expected.is_some_and(|versions| !versions.contains(&details.version())) {
         return Ok(Err(Refused::Changed));
     }

@@ -7,13 +7,13 @@ use serde_json::json;
 use super::{
     Outcome, Refused,
     create::{meanwhile, name_creator},
-    edit::edit,
+    edit::{Whom, edit},
     follow,
     record::Record,
 };
 use crate::{
     kernel::{
-        Env,
+        Env, Timestamp,
         db::{Result, Tx},
         events::{Event, emit_many},
     },
@@ -50,14 +50,8 @@ pub async fn import(
     update: bool,
 ) -> Result<Vec<Fate>> {
     let nothing = Details::default();
-    let mut all: Vec<Details> = records.iter().map(|record| record.edit.apply(&nothing)).collect();
-    let mut checks = Vec::with_capacity(all.len());
-    for details in &mut all {
-        checks.push(match details.check() {
-            Ok(()) => name_creator(tx, organization, &nothing, details).await?,
-            Err(invalid) => Err(invalid.into()),
-        });
-    }
+    let all: Vec<Details> = records.iter().map(|record| record.edit.apply(&nothing)).collect();
+    let checks: Vec<Outcome<()>> = all.iter().map(|details| details.check().map_err(Refused::from)).collect();
     let mut fates = Vec::with_capacity(records.len());
     while fates.len() < records.len() {
         let done = fates.len();
@@ -96,14 +90,21 @@ async fn strangers(
                 Fate::Known
             }
             Ok(None) => {
-                new.push((at, env.id("mem")));
-                Fate::Made
+                let mut details = details.clone();
+                match name_creator(tx, organization, &Details::default(), &mut details).await? {
+                    Err(refused) => Fate::Refused(refused),
+                    Ok(()) => {
+                        let joined_at = records[at].joined_at.unwrap_or(env.now());
+                        new.push(New { id: env.id("mem"), details, joined_at });
+                        Fate::Made
+                    }
+                }
             }
         });
     }
-    make(tx, env, organization, records, all, &new).await?;
+    make(tx, env, organization, &new).await?;
     if update {
-        // In the order of the members' ids, as everybody locks them.
+        // Within a round in the order of the members' ids, as everybody locks them.
         for (id, at) in there {
             fates[at] = bring_up(tx, env, organization, &id, &records[at].edit).await?;
         }
@@ -111,35 +112,33 @@ async fn strangers(
     Ok(fates)
 }
 
+/// Somebody who is not there yet.
+struct New {
+    id: String,
+    details: Details,
+    joined_at: Timestamp,
+}
+
 /// Makes the new ones. Each is told as joined.
-async fn make(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    records: &[Record],
-    all: &[Details],
-    new: &[(usize, String)],
-) -> Result<()> {
-    let now = env.now();
-    let joined = |at: usize| records[at].joined_at.unwrap_or(now);
-    let rows = new.iter().map(|(at, id)| Written {
-        id: id.clone(),
-        details: &all[*at],
-        joined_at: joined(*at),
+async fn make(tx: &mut Tx, env: &Env, organization: &str, new: &[New]) -> Result<()> {
+    let rows = new.iter().map(|one| Written {
+        id: one.id.clone(),
+        details: &one.details,
+        joined_at: one.joined_at,
     });
     let rows: Vec<_> = rows.collect();
-    if store::create(tx, organization, &rows, now).await?.len() < new.len() {
+    if store::create(tx, organization, &rows, env.now()).await?.len() < new.len() {
         return Err(meanwhile());
     }
     let (mut keys, mut tags, mut events) = (Vec::new(), Vec::new(), Vec::new());
-    for (at, id) in new {
-        keys.extend(all[*at].keys.iter().map(|key| (key, id.as_str())));
-        tags.extend(all[*at].tags.iter().map(|tag| (tag.as_str(), id.as_str())));
+    for New { id, details, joined_at } in new {
+        keys.extend(details.keys.iter().map(|key| (key, id.as_str())));
+        tags.extend(details.tags.iter().map(|tag| (tag.as_str(), id.as_str())));
         events.push(Event {
             kind: "audience.member_joined",
             organization_id: organization.to_owned(),
             member_id: Some(id.clone()),
-            data: json!({ "joined_at": joined(*at) }),
+            data: json!({ "joined_at": joined_at }),
         });
     }
     store::add_tags(tx, organization, &tags).await?;
@@ -158,7 +157,7 @@ async fn bring_up(
     id: &str,
     record: &Edit,
 ) -> Result<Fate> {
-    Ok(match edit(tx, env, organization, id, None, record).await? {
+    Ok(match edit(tx, env, organization, Whom::is(id), record).await? {
         Ok(true) => Fate::Changed,
         Ok(false) => Fate::Known,
         Err(refused) => Fate::Refused(refused),

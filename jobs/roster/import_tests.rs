@@ -42,7 +42,7 @@ async fn all_of(env: &Env, organization: &str, records: &[Record], update: bool)
 }
 
 /// A new organization, what imports of parts of this size make of a file there, and whom there is then.
-async fn in_parts(db: &TestDb, id: &str, file: &[Record], size: usize) -> (Vec<&'static str>, Vec<(String, String)>) {
+async fn in_parts(db: &TestDb, id: &str, file: &[Record], update: bool, size: usize) -> (Vec<&'static str>, Vec<(String, String)>) {
     let mut tx = db.env.db.begin().await.unwrap();
     ensure_organization(&mut tx, id, id, db.now()).await.unwrap();
     tx.commit().await.unwrap();
@@ -50,7 +50,7 @@ async fn in_parts(db: &TestDb, id: &str, file: &[Record], size: usize) -> (Vec<&
     all_of(db, id, &[record("a@example.com", &[]), record("b@example.com", &["1"])], true).await.unwrap();
     let mut fates = Vec::new();
     for part in file.chunks(size) {
-        fates.extend(all_of(db, id, part, true).await.unwrap());
+        fates.extend(all_of(db, id, part, update).await.unwrap());
     }
     let word = |fate| match fate {
         Fate::Made => "made",
@@ -93,14 +93,15 @@ both! {
 
     async fn one_file_gives_the_same_in_one_batch_as_line_by_line(db: TestDb) {
         let emails = proptest::sample::select(vec!["a@example.com", "b@example.com", "c@example.com"]);
-        let files = vec((emails, subsequence(vec!["1", "2", "3"], 0..=2)), 1..=6);
+        let lines = vec((emails, subsequence(vec!["1", "2", "3"], 0..=2)), 1..=6);
+        let files = (lines, proptest::bool::ANY);
         let mut runner = TestRunner::deterministic();
         for n in 0..FILES {
-            let file = files.new_tree(&mut runner).unwrap().current();
+            let (file, update) = files.new_tree(&mut runner).unwrap().current();
             let records: Vec<_> = file.iter().map(|(email, keys)| record(email, keys)).collect();
-            let whole = in_parts(&db, &format!("whole{n}"), &records, records.len()).await;
-            let lines = in_parts(&db, &format!("lines{n}"), &records, 1).await;
-            assert_eq!(whole, lines, "{file:?}");
+            let whole = in_parts(&db, &format!("whole{n}"), &records, update, records.len()).await;
+            let lines = in_parts(&db, &format!("lines{n}"), &records, update, 1).await;
+            assert_eq!(whole, lines, "{update} {file:?}");
         }
     }
 
@@ -121,6 +122,17 @@ both! {
             assert_eq!(fates[2], Fate::Refused(Refused::Creator(creators::Refused::NoCreator)));
         }
         assert_eq!(db.count("members WHERE creator_id IS NOT NULL").await, 2);
+        // Once she takes nobody new, a second time still nothing is written.
+        let mut tx = db.db.begin().await.unwrap();
+        let archive = creators::Edit { archived: Some(true), ..creators::Edit::default() };
+        creators::edit(&mut tx, &db, "default", "ann", &archive).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        let again = [two[0].clone(), of("d@example.com", "ann")];
+        for update in [true, false] {
+            let fates = all(&db, &again, update).await.unwrap();
+            let refused = Fate::Refused(Refused::Creator(creators::Refused::Archived(ann.id.clone())));
+            assert_eq!(fates, [Fate::Known, refused], "{update}");
+        }
     }
 
     async fn two_imports_of_one_file_at_once_make_everybody_once(db: TestDb) {

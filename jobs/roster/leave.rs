@@ -1,6 +1,11 @@
 //! Deleting and restoring a member.
 
-use super::{Outcome, create::free_address, edit::locked, follow};
+use super::{
+    Outcome, Whom,
+    create::free_address,
+    edit::locked,
+    follow,
+};
 use crate::{
     entitlements,
     kernel::{
@@ -16,15 +21,14 @@ pub async fn delete(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    id: &str,
-    expected: Option<&[String]>,
+    whom: Whom<'_>,
 ) -> Result<Outcome<bool>> {
-    match locked(tx, organization, id, expected).await? {
+    match locked(tx, organization, whom).await? {
         Ok((row, _)) if row.deleted_at.is_some() => return Ok(Ok(false)),
         Ok(_) => {}
         Err(why) => return Ok(Err(why)),
     }
-    mark(tx, env, organization, id, Some(env.now())).await?;
+    mark(tx, env, organization, whom.id, Some(env.now())).await?;
     Ok(Ok(true))
 }
 
@@ -36,9 +40,9 @@ pub async fn restore(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    id: &str,
+    whom: Whom<'_>,
 ) -> Result<Outcome<bool>> {
-    let details = match locked(tx, organization, id, None).await? {
+    let details = match locked(tx, organization, whom).await? {
         Ok((row, _)) if row.deleted_at.is_none() => return Ok(Ok(false)),
         Ok((_, details)) => details,
         Err(why) => return Ok(Err(why)),
@@ -46,7 +50,7 @@ pub async fn restore(
     if let Err(taken) = free_address(tx, organization, &details).await? {
         return Ok(Err(taken));
     }
-    mark(tx, env, organization, id, None).await?;
+    mark(tx, env, organization, whom.id, None).await?;
     Ok(Ok(true))
 }
 

@@ -20,12 +20,14 @@ mod leave;
 pub mod record;
 
 #[cfg(test)]
+mod creator_tests;
+#[cfg(test)]
 mod import_tests;
 #[cfg(test)]
 mod tests;
 
 pub use create::{NewMember, create};
-pub use edit::edit;
+pub use edit::{Whom, edit};
 pub use import::{Fate, import};
 pub use leave::{delete, restore};
 

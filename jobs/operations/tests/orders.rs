@@ -51,7 +51,7 @@ both! {
         let new = creators::New { name: "Ann", external_id: Some("ann") };
         let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap().id;
         let hers = Edit { creator: Some(Some("ann".to_owned())), ..Edit::default() };
-        roster::edit(&mut tx, &db, "default", &member, None, &hers).await.unwrap().unwrap();
+        roster::edit(&mut tx, &db, "default", roster::Whom::is(&member), &hers).await.unwrap().unwrap();
         tx.commit().await.unwrap();
         for (creator, found) in [(Some(ann.as_str()), 1), (Some("crt_other"), 0), (None, 1)] {
             let filter = Filter { whose: Whose { member: None, creator }, ..Filter::default() };

@@ -12,6 +12,7 @@ mod members;
 mod members_again;
 mod members_written;
 mod mirror;
+mod moved;
 mod open;
 mod operations;
 mod organizations;

@@ -260,6 +260,10 @@ fn args_about(ours: &Ours, run: &str) -> BTreeMap<&'static str, Value> {
         ),
         ("webhooks_out.deliver_due", json!({"endpoint_id": endpoint})),
         (
+            "webhooks_out.hurry_pending",
+            json!({"endpoint_id": endpoint, "since": "2027-01-01T00:00:00Z", "after": {"due_at": "1970-01-01T00:00:00Z", "id": ""}}),
+        ),
+        (
             "webhooks_out.replay_events",
             json!({"endpoint_id": endpoint, "since": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}),
         ),

@@ -22,6 +22,8 @@ mod tiers;
 mod webhook_deliveries;
 mod webhook_endpoints;
 
+#[cfg(test)]
+pub(super) use members::is_still_hers;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::state::ApiState;

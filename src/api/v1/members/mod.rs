@@ -22,6 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::operations::PLACED;
 use crate::api::{ApiState, Code, Gate, openapi::gated};
 
+pub(in crate::api) use model::is_still_hers;
 pub(super) use {model::is_hers, write::RACE_TRIES_MAX};
 
 const READ: Gate = Gate::Narrowed(Scope::MembersRead);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use memberd_jobs::{
     entitlements::store::{self as entitlements, EntitlementRow},
-    kernel::Timestamp,
+    kernel::{Timestamp, db::Tx},
     members::{
         Details,
         store::{self as members, KeyRow, MemberRow, TagRow},
@@ -307,6 +307,20 @@ pub(super) fn nobody(word: &str) -> Problem {
         None => format!("there is no member {word}"),
     };
     Problem::new(Code::MemberNotFound, detail)
+}
+
+/// Whether a member is the caller's to write. A narrowed caller locks her, since she may have been moved after she was found.
+pub(in crate::api) async fn is_still_hers(
+    tx: &mut Tx,
+    caller: &Caller,
+    member: &str,
+) -> Answer<bool> {
+    if caller.creator.is_none() {
+        return Ok(true);
+    }
+    members::lock(tx, &caller.organization, member).await?;
+    let now = members::details_in(tx, &caller.organization, member).await?;
+    Ok(now.is_some_and(|(row, _)| caller.sees(row.creator_id.as_deref())))
 }
 
 /// Whether what is about this member, or about nobody, is the caller's to see.

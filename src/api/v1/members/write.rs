@@ -10,7 +10,7 @@ use memberd_jobs::{
     creators::Refused::{Archived, NoCreator},
     kernel::db::{self, Tx},
     members::{Edit, store as members},
-    roster::{self, Outcome, Refused},
+    roster::{self, Outcome, Refused, Whom},
 };
 use serde_json::Value;
 
@@ -122,19 +122,24 @@ async fn done(
     IfMatch(expected): &IfMatch,
     write: Write<'_>,
 ) -> db::Result<Outcome<Option<&'static str>>> {
-    let (env, organization, expected) = (&state.env, &caller.organization, expected.as_deref());
+    let (env, organization) = (&state.env, &caller.organization);
+    let whom = Whom {
+        id,
+        expected: expected.as_deref(),
+        only: caller.creator.as_deref(),
+    };
     let (what, done) = match write {
         Write::Edit(edit) => (
             "changed",
-            roster::edit(tx, env, organization, id, expected, edit).await?,
+            roster::edit(tx, env, organization, whom, edit).await?,
         ),
         Write::Delete => (
             "deleted",
-            roster::delete(tx, env, organization, id, expected).await?,
+            roster::delete(tx, env, organization, whom).await?,
         ),
         Write::Restore => (
             "restored",
-            roster::restore(tx, env, organization, id).await?,
+            roster::restore(tx, env, organization, whom).await?,
         ),
     };
     Ok(done.map(|is_new| is_new.then_some(what)))

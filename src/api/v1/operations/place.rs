@@ -8,7 +8,10 @@ use memberd_jobs::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{super::subscriptions::found, Operation};
+use super::{
+    super::{members::is_still_hers, subscriptions::found},
+    Operation,
+};
 use crate::api::{
     Answer, ApiState, Begun, Caller, Code, DryRun, IdempotencyKey, Kept, Once, Problem,
 };
@@ -98,9 +101,30 @@ pub(in crate::api::v1) async fn decided(
         organization: &caller.organization,
         actor: &caller.key_id,
     };
-    order(tx, &state.env, orderer, wanted)
-        .await?
-        .map_err(|refusal| refused(&refusal))
+    let placed = order(tx, &state.env, orderer, wanted).await?;
+    let placed = placed.map_err(|refusal| refused(&refusal))?;
+    if caller.creator.is_some() {
+        keep_to_hers(tx, caller, &placed, wanted).await?;
+    }
+    Ok(placed)
+}
+
+/// Refuses what was placed for a member who is not the narrowed caller's any more.
+async fn keep_to_hers(tx: &mut Tx, caller: &Caller, placed: &Placed, wanted: &Order) -> Answer<()> {
+    for id in &placed.operations {
+        let row = store::get_in(tx, &caller.organization, id).await?;
+        let is_hers = match row.and_then(|row| row.member_id) {
+            Some(member) => is_still_hers(tx, caller, &member).await?,
+            None => false,
+        };
+        if !is_hers {
+            return Err(refused(&match wanted {
+                Order::Checkout(order) => Refusal::NoMember(order.member_id.clone()),
+                _ => Refusal::NoSubscription(placed.object_id.clone().unwrap_or_default()),
+            }));
+        }
+    }
+    Ok(())
 }
 
 /// The operations of an order, as its transaction sees them.

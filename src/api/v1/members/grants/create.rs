@@ -12,7 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    super::model::{found, is_hers, nobody},
+    super::model::{found, is_hers, is_still_hers, nobody},
     model::{Grant, Kind, KindWord},
 };
 use crate::api::{
@@ -122,6 +122,9 @@ async fn give(
         }
         Err(why) => return Err(refuse(&why, &member)),
     };
+    if !is_still_hers(&mut tx, caller, &member).await? {
+        return Err(refuse(&NotGranted::NoMember, &member));
+    }
     let id = row.id.clone();
     let kept = Kept::json(status, &Grant::of(row, env.now()))?;
     once.settle(&mut tx, &kept).await?;

@@ -3,7 +3,10 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use memberd_jobs::entitlements::grants;
 
-use super::{super::model::found, model::Grant};
+use super::{
+    super::model::{found, is_still_hers},
+    model::Grant,
+};
 use crate::api::{Answer, ApiState, Caller, Code, Kept, NoQuery, Path, Problem};
 
 /// Take access back
@@ -31,6 +34,10 @@ pub(super) async fn revoke(
         &caller.key_id,
     )
     .await?;
+    if !is_still_hers(&mut tx, &caller, &member.id).await? {
+        let detail = format!("there is no member {id}");
+        return Err(Problem::new(Code::MemberNotFound, detail));
+    }
     tx.commit().await?;
     let missing = || Problem::new(Code::NotFound, format!("this member has no grant {grant}"));
     let row = row.ok_or_else(missing)?;
