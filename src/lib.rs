@@ -1,6 +1,7 @@
 //! The shell of memberd: how it is reached and what it reaches.
 
 pub mod api;
+mod cause;
 pub mod cli;
 pub mod commands;
 pub mod config;

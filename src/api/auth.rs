@@ -49,6 +49,8 @@ pub struct Caller {
     pub unlimited: bool,
     /// The creator whose members' rows alone it sees and touches; `None`: all of the organization.
     pub creator: Option<String>,
+    /// When its key or token ends, if it does: no key that it makes works longer.
+    pub ends_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -66,6 +68,12 @@ impl Caller {
             member,
             creator: self.creator.as_deref(),
         }
+    }
+
+    /// Whether it works as long as a key that ends `until`; no key may outlive who made it.
+    pub(super) fn lasts(&self, until: Option<Timestamp>) -> bool {
+        let own = self.ends_at;
+        own.is_none_or(|own| until.is_some_and(|until| until <= own))
     }
 
     /// Whether rows of members of `creator` are the caller's to see.
@@ -201,50 +209,58 @@ async fn authenticate(
     let checked = match given {
         Ok(Given::Key(key)) => check(state, &key).await,
         Ok(Given::Token(text)) => given::check(state, &text).await,
-        Err(problem) => Err(problem),
+        Err(refused) => Err(refused),
     };
-    checked.map_err(|problem| {
-        if let (Code::Unauthorized, Some(origin)) = (problem.code, origin) {
+    checked.inspect_err(|refused| {
+        if let (Refused::Stranger(_), Some(origin)) = (refused, origin) {
             state.strangers.note(origin, limit, Instant::now());
         }
-        Refused::Problem(problem)
     })
 }
 
 /// Why nobody is let in.
-enum Refused {
+pub(super) enum Refused {
+    /// What is shown is no key that works, and may be anybody's, so it counts for the address.
+    Stranger(Problem),
+    /// Something else is the matter.
     Problem(Problem),
-    /// Too many keys from there did not work; when to come back.
+    /// Too many strangers came from there; when to come back.
     TooMany(Duration),
+}
+
+impl From<db::Error> for Refused {
+    fn from(error: db::Error) -> Self {
+        Self::Problem(error.into())
+    }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
-            Self::Problem(problem) => problem.into_response(),
+            Self::Stranger(problem) | Self::Problem(problem) => problem.into_response(),
             Self::TooMany(wait) => rates::too_many_strangers(wait),
         }
     }
 }
 
-async fn check(state: &ApiState, key: &Key) -> Result<Caller, Problem> {
+async fn check(state: &ApiState, key: &Key) -> Result<Caller, Refused> {
     let now = state.env.now();
     let row = state.keys.find(&state.env.db, &key.id(), now).await?;
     let hash = row.as_ref().map_or(NO_HASH, |row| &row.secret_hash);
     if !key.matches(hash) {
-        return Err(refuse("unknown", "the key is unknown"));
+        return Err(stranger("unknown", "the key is unknown"));
     }
     let Some(row) = row else {
-        return Err(refuse("unknown", "the key is unknown"));
+        return Err(stranger("unknown", "the key is unknown"));
     };
     if row.has_ended(now) {
         state.keys.works_no_more(&row.secret_hash);
     }
     if row.revoked_at.is_some() {
-        return Err(refuse("revoked", "the key was revoked"));
+        return Err(stranger("revoked", "the key was revoked"));
     }
     if row.expires_at.is_some_and(|at| at <= now) {
-        return Err(refuse("expired", "the key has expired"));
+        return Err(stranger("expired", "the key has expired"));
     }
     state.keys.works(&row.secret_hash);
     note_use(state, &row, now);
@@ -254,9 +270,16 @@ async fn check(state: &ApiState, key: &Key) -> Result<Caller, Problem> {
         organization: row.organization_id,
         unlimited: row.unlimited,
         creator: row.creator_id,
+        ends_at: row.expires_at,
     })
 }
 
+/// Refuses somebody who counts for the address.
+pub(super) fn stranger(reason: &'static str, detail: &str) -> Refused {
+    Refused::Stranger(refuse(reason, detail))
+}
+
+/// Refuses what somebody shows.
 pub(super) fn refuse(reason: &'static str, detail: &str) -> Problem {
     metrics::counter!("memberd_auth_failures_total", "reason" => reason).increment(1);
     Problem::new(Code::Unauthorized, detail)
@@ -294,7 +317,7 @@ struct Cached {
 }
 
 impl KeyCache {
-    async fn find(&self, db: &db::Db, id: &str, now: Timestamp) -> Result<Option<KeyRow>, Problem> {
+    async fn find(&self, db: &db::Db, id: &str, now: Timestamp) -> db::Result<Option<KeyRow>> {
         if let Some(row) = self.fresh(id, now) {
             return Ok(Some((*row).clone()));
         }
@@ -351,7 +374,7 @@ impl KeyCache {
         cached.worked.insert(hash.to_owned());
     }
 
-    fn works_no_more(&self, hash: &str) {
+    pub(super) fn works_no_more(&self, hash: &str) {
         self.lock().worked.remove(hash);
     }
 

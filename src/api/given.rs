@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::{
-    auth::{Caller, refuse},
+    auth::{Caller, Refused, refuse, stranger},
+    code::Code,
     error::Problem,
     state::ApiState,
 };
@@ -35,9 +36,9 @@ fn hash(token: &str) -> String {
 }
 
 /// What the request shows.
-pub(super) fn read(state: &ApiState, headers: &HeaderMap) -> Result<Given, Problem> {
+pub(super) fn read(state: &ApiState, headers: &HeaderMap) -> Result<Given, Refused> {
     let header = headers.get(header::AUTHORIZATION).ok_or_else(|| {
-        refuse(
+        stranger(
             "missing",
             "this needs a key: send `Authorization: Bearer mbd_…`",
         )
@@ -48,7 +49,7 @@ pub(super) fn read(state: &ApiState, headers: &HeaderMap) -> Result<Given, Probl
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let token = token.ok_or_else(|| {
-        refuse(
+        stranger(
             "malformed",
             "the header Authorization must look like `Bearer mbd_…`",
         )
@@ -57,21 +58,23 @@ pub(super) fn read(state: &ApiState, headers: &HeaderMap) -> Result<Given, Probl
     if state.issuers.are_some() && token.contains('.') {
         return Ok(Given::Token(token.to_owned()));
     }
-    let key = Key::parse(token).map_err(|error| refuse("malformed", &error.to_string()))?;
+    let key = Key::parse(token).map_err(|error| stranger("malformed", &error.to_string()))?;
     Ok(Given::Key(key))
 }
 
 /// Who comes with the token. Nothing is asked of the database before its signature and its time are good.
-pub(super) async fn check(state: &ApiState, text: &str) -> Result<Caller, Problem> {
-    let told = |why: Refusal| refuse(why.word(), &why.to_string());
+pub(super) async fn check(state: &ApiState, text: &str) -> Result<Caller, Refused> {
     let checked = state.issuers.check(text, state.env.now(), Instant::now());
-    let token = checked.await.map_err(told)?;
+    let token = match checked.await {
+        Ok(token) => token,
+        Err(why) => return Err(refused(state, text, why)),
+    };
     let creator = match &token.creator {
         None => None,
-        Some(word) => {
-            let found = creators::find(&state.env.db, &token.organization, word).await?;
-            Some(found.ok_or_else(|| told(Refusal::Creator))?.id)
-        }
+        Some(word) => match creators::open(&state.env.db, &token.organization, word).await? {
+            Ok(creator) => Some(creator.id),
+            Err(_) => return Err(refused(state, text, Refusal::Creator)),
+        },
     };
     state.keys.works(&hash(text));
     Ok(Caller {
@@ -80,5 +83,19 @@ pub(super) async fn check(state: &ApiState, text: &str) -> Result<Caller, Proble
         scopes: token.scopes,
         unlimited: false,
         creator,
+        ends_at: Some(token.ends_at),
     })
+}
+
+/// A token that is not taken. Only one that may be anybody's counts for its address.
+fn refused(state: &ApiState, text: &str, why: Refusal) -> Refused {
+    let told = refuse(why.word(), &why.to_string());
+    if why.is_a_strangers() {
+        return Refused::Stranger(told);
+    }
+    if why == Refusal::NoKeys {
+        return Refused::Problem(Problem::new(Code::Overloaded, why.to_string()));
+    }
+    state.keys.works_no_more(&hash(text));
+    Refused::Problem(told)
 }

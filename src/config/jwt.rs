@@ -27,7 +27,7 @@ pub(super) fn issuers(reader: &mut Reader<'_>) -> Vec<IssuerOptions> {
     let mut found = Vec::new();
     for id in ids {
         let mut section = reader.section(&["jwt", &id]);
-        let Some(options) = issuer(&mut section) else {
+        let Some(options) = issuer(&id, &mut section) else {
             continue;
         };
         if !organizations.contains(&options.organization) {
@@ -45,7 +45,7 @@ pub(super) fn issuers(reader: &mut Reader<'_>) -> Vec<IssuerOptions> {
     found
 }
 
-fn issuer(section: &mut Section<'_, '_>) -> Option<IssuerOptions> {
+fn issuer(id: &str, section: &mut Section<'_, '_>) -> Option<IssuerOptions> {
     for name in ["issuer", "audience"] {
         if !section.is_given(name) {
             let fix = "write what the tokens say there; without it, anybody's tokens would do";
@@ -56,6 +56,7 @@ fn issuer(section: &mut Section<'_, '_>) -> Option<IssuerOptions> {
         list(value, kind, one_of::<Algorithm>)
     });
     Some(IssuerOptions {
+        id: id.to_owned(),
         issuer: section.required("issuer", text),
         audience: section.required("audience", text),
         organization: section.required("organization", text),

@@ -14,6 +14,8 @@ use reqwest::{Client, Url, redirect::Policy};
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
 
+use crate::cause;
+
 /// Keys of a set that are used; those beyond are not read.
 const KEYS_MAX: usize = 100;
 
@@ -26,8 +28,12 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two requests for a set, whatever callers ask for.
 pub(super) const FETCH_INTERVAL_MIN: Duration = Duration::from_secs(30);
 
-/// Age at which a set is fetched again, so that a key that was taken out is believed no longer than this.
+/// Age at which a set is fetched again, so that a key that was taken out is believed no longer than this, as long as the set
+/// can be fetched.
 pub(super) const SET_AGE_MAX: Duration = Duration::from_mins(10);
+
+/// Age from which on a set that cannot be fetched again is not believed any more.
+pub(super) const SET_BELIEVED_MAX: Duration = Duration::from_hours(24);
 
 /// A key and what it may be used for.
 #[derive(Clone, Debug)]
@@ -106,25 +112,30 @@ pub(super) enum Keys {
     Fetched(Fetched),
 }
 
+/// There is no set of keys to look in: it could not be fetched.
+pub(super) struct NoSet;
+
 impl Keys {
-    /// The key for a token.
+    /// The key for a token; `None` when its issuer has no such key.
     pub(super) async fn find(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
         at: Instant,
-    ) -> Option<DecodingKey> {
+    ) -> Result<Option<DecodingKey>, NoSet> {
         match self {
-            Self::Secret(key) => Some(key.clone()),
-            Self::Fixed(set) => set.find(id, algorithm),
+            Self::Secret(key) => Ok(Some(key.clone())),
+            Self::Fixed(set) => Ok(set.find(id, algorithm)),
             Self::Fetched(fetched) => fetched.find(id, algorithm, at).await,
         }
     }
 }
 
-/// A set at a URL. What was fetched last is used until another is there.
+/// A set at a URL. What was fetched last is used until another is there, or it is too old.
 #[derive(Debug)]
 pub(super) struct Fetched {
+    /// What the configuration calls the issuer.
+    issuer: String,
     url: Url,
     client: Client,
     held: Lock<Held>,
@@ -144,7 +155,7 @@ impl Fetched {
     ///
     /// # Errors
     /// When the client cannot be built.
-    pub(super) fn new(url: Url) -> anyhow::Result<Self> {
+    pub(super) fn new(issuer: String, url: Url) -> anyhow::Result<Self> {
         // Fails when a provider is installed already, and then that one is used.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         // The operator names the URL, so it may be within his own network; but it leads nowhere else.
@@ -155,6 +166,7 @@ impl Fetched {
             .no_proxy()
             .build()?;
         Ok(Self {
+            issuer,
             url,
             client,
             held: Lock::default(),
@@ -167,14 +179,18 @@ impl Fetched {
         id: Option<&str>,
         algorithm: Algorithm,
         at: Instant,
-    ) -> Option<DecodingKey> {
+    ) -> Result<Option<DecodingKey>, NoSet> {
         let held = self.held();
         let found = held.set.find(id, algorithm);
         if found.is_some() && !is_older(held.read_at, SET_AGE_MAX, at) {
-            return found;
+            return Ok(found);
         }
         self.refresh(at).await;
-        self.held().set.find(id, algorithm)
+        let held = self.held();
+        if is_older(held.read_at, SET_BELIEVED_MAX, at) {
+            return Err(NoSet);
+        }
+        Ok(held.set.find(id, algorithm))
     }
 
     /// Fetches the set, unless that was tried a moment ago; who comes meanwhile waits for it.
@@ -192,29 +208,40 @@ impl Fetched {
             }
             Err(why) => {
                 metrics::counter!("memberd_jwks_failures_total").increment(1);
+                let name = format!("jwt.{}.jwks_url", self.issuer);
                 let host = self.url.host_str().unwrap_or_default();
-                tracing::warn!(
-                    host,
-                    why,
-                    "a set of keys for tokens cannot be had; the one before is used"
-                );
+                if is_older(self.held().read_at, SET_BELIEVED_MAX, at) {
+                    tracing::error!(
+                        name,
+                        host,
+                        why,
+                        "a set of keys for tokens cannot be had, and there is none before it that may be used: the issuer's \
+                         tokens are answered 503 until it can"
+                    );
+                } else {
+                    tracing::warn!(
+                        name,
+                        host,
+                        why,
+                        "a set of keys for tokens cannot be had; the one before is used, until it is a day old"
+                    );
+                }
             }
         }
     }
 
     async fn fetch(&self) -> Result<Set, String> {
-        let told = |error: reqwest::Error| error.without_url().to_string();
         let mut response = self
             .client
             .get(self.url.clone())
             .send()
             .await
-            .map_err(told)?;
+            .map_err(cause::of)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(format!("the answer is {}", response.status()));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(told)? {
+        while let Some(chunk) = response.chunk().await.map_err(cause::of)? {
             if body.len() + chunk.len() > SET_BYTES_MAX {
                 return Err(format!("it has more than {SET_BYTES_MAX} bytes"));
             }

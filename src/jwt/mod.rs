@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use keys::{Fetched, Keys};
+use keys::{Fetched, Keys, NoSet};
 pub use keys::{SET_BYTES_MAX, Set};
 
 /// Bytes of a token.
@@ -52,6 +52,8 @@ pub enum Source {
 /// An issuer of tokens, as it is configured.
 #[derive(Clone, Debug)]
 pub struct IssuerOptions {
+    /// What the configuration calls it: `[jwt.<id>]`.
+    pub id: String,
     /// What its tokens say in `iss`.
     pub issuer: String,
     /// What they must say in `aud`.
@@ -90,6 +92,8 @@ pub struct Token {
     pub scopes: Scopes,
     /// The creator to whom it is narrowed, by id or external id.
     pub creator: Option<String>,
+    /// When it ends.
+    pub ends_at: Timestamp,
 }
 
 /// Why a token is not taken. The words are for the one who sent it, and tell nothing about keys and configuration.
@@ -104,6 +108,9 @@ pub enum Refusal {
     /// Its algorithm or key is not allowed, or the signature is not that of its issuer.
     #[error("the token's signature is not that of its issuer")]
     Signature,
+    /// Nobody can tell, because the keys of its issuer could not be had.
+    #[error("the keys of the token's issuer cannot be had at the moment: try again")]
+    NoKeys,
     /// It is over.
     #[error("the token has expired")]
     Expired,
@@ -117,17 +124,23 @@ pub enum Refusal {
     #[error("the token has no role that is known here")]
     Role,
     /// It names no creator although its role asks for one, or one that is not known.
-    #[error("the token names no creator that is known here, as its role demands")]
+    #[error("the token names no creator who is known here and not archived, as its role demands")]
     Creator,
 }
 
 impl Refusal {
+    /// Whether it may be anybody's: nothing shows that its issuer has made it.
+    pub const fn is_a_strangers(self) -> bool {
+        matches!(self, Self::Malformed | Self::Issuer | Self::Signature)
+    }
+
     /// The word for metrics.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Malformed => "token_malformed",
             Self::Issuer => "token_issuer",
             Self::Signature => "token_signature",
+            Self::NoKeys => "token_no_keys",
             Self::Expired => "token_expired",
             Self::NotYet => "token_not_yet",
             Self::TooLong => "token_too_long",
@@ -146,8 +159,13 @@ struct Claims {
     nbf: Option<i64>,
     iss: String,
     sub: String,
-    #[serde(flatten)]
-    others: Map<String, Value>,
+}
+
+/// A token whose signature is good.
+struct Verified {
+    claims: Claims,
+    /// All of its claims, also those above: the configuration may look for roles and creator in any.
+    all: Map<String, Value>,
 }
 
 /// What a token says of itself before anybody believes it.
@@ -202,7 +220,7 @@ impl Issuers {
                     Keys::Secret(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
                 }
                 Source::Set(set) => Keys::Fixed(set.clone()),
-                Source::Url(url) => Keys::Fetched(Fetched::new(url.clone())?),
+                Source::Url(url) => Keys::Fetched(Fetched::new(options.id.clone(), url.clone())?),
             };
             anyhow::Ok(Issuer { options, keys })
         });
@@ -235,27 +253,28 @@ impl Issuers {
             issuer.options.issuer == said.iss && said.aud.names(&issuer.options.audience)
         };
         let issuer = self.issuers.iter().find(is_its).ok_or(Refusal::Issuer)?;
-        let claims = issuer.verified(token, &header, at).await?;
-        issuer.timely(&claims, now)?;
-        self.token(issuer, &claims)
+        let verified = issuer.verified(token, &header, at).await?;
+        issuer.timely(&verified.claims, now)?;
+        self.token(issuer, &verified)
     }
 
     /// What a token says whose signature and time are good.
-    fn token(&self, issuer: &Issuer, claims: &Claims) -> Result<Token, Refusal> {
-        let said = claim(&claims.others, &issuer.options.roles_claim);
-        let roles: Vec<&Role> = words(said)
+    fn token(&self, issuer: &Issuer, verified: &Verified) -> Result<Token, Refusal> {
+        let Verified { claims, all } = verified;
+        let said = claim(all, &issuer.options.roles_claim);
+        let roles: Vec<&Role> = words(said.map_err(|NoPath| Refusal::Role)?)
             .filter_map(|role| self.roles.get(role))
             .collect();
         if roles.is_empty() {
             return Err(Refusal::Role);
         }
-        let creator = match claim(&claims.others, &issuer.options.creator_claim) {
-            None | Some(Value::Null) => None,
+        let creator = match claim(all, &issuer.options.creator_claim) {
+            Ok(None | Some(Value::Null)) => None,
             // Anything else than a name must not be taken for none, which would widen the token.
-            Some(Value::String(word)) if !word.is_empty() && !word.contains('\0') => {
+            Ok(Some(Value::String(word))) if !word.is_empty() && !word.contains('\0') => {
                 Some(word.clone())
             }
-            Some(_) => return Err(Refusal::Creator),
+            Ok(Some(_)) | Err(NoPath) => return Err(Refusal::Creator),
         };
         if creator.is_none() && roles.iter().any(|role| role.needs_creator) {
             return Err(Refusal::Creator);
@@ -268,18 +287,25 @@ impl Issuers {
                 .flat_map(|role| role.scopes.iter())
                 .collect::<Scopes>(),
             creator,
+            ends_at: Timestamp::from_seconds(claims.exp),
         })
     }
 }
 
 impl Issuer {
-    /// The claims of a token whose signature is that of the issuer, by an algorithm that it may use.
-    async fn verified(&self, token: &str, header: &Header, at: Instant) -> Result<Claims, Refusal> {
+    /// A token whose signature is that of the issuer, by an algorithm that it may use.
+    async fn verified(
+        &self,
+        token: &str,
+        header: &Header,
+        at: Instant,
+    ) -> Result<Verified, Refusal> {
         let options = &self.options;
         if !options.algorithms.contains(&header.alg) {
             return Err(Refusal::Signature);
         }
         let key = self.keys.find(header.kid.as_deref(), header.alg, at).await;
+        let key = key.map_err(|NoSet| Refusal::NoKeys)?;
         let key = key.ok_or(Refusal::Signature)?;
         let mut wanted = Validation::new(header.alg);
         wanted.set_audience(&[&options.audience]);
@@ -287,14 +313,18 @@ impl Issuer {
         wanted.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The crate would ask the machine's clock; ours is an argument.
         (wanted.validate_exp, wanted.validate_nbf) = (false, false);
-        let decoded = decode::<Claims>(token, &key, &wanted);
-        decoded
-            .map(|it| it.claims)
-            .map_err(|error| match error.kind() {
-                ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => Refusal::Signature,
-                ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => Refusal::Issuer,
-                _ => Refusal::Malformed,
-            })
+        let read = decode::<Map<String, Value>>(token, &key, &wanted);
+        let read = read.map_err(|error| match error.kind() {
+            ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => Refusal::Signature,
+            ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => Refusal::Issuer,
+            _ => Refusal::Malformed,
+        })?;
+        // From the text again, where one of these that stands there twice is refused.
+        let claims = insecure_decode_claims(token).map_err(|_| Refusal::Malformed)?;
+        Ok(Verified {
+            claims,
+            all: read.claims,
+        })
     }
 
     fn timely(&self, claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
@@ -325,13 +355,22 @@ fn caller_id(issuer: &str, subject: &str) -> String {
     format!("jwt:{digits}")
 }
 
+/// On the way to a claim stands something that has no claims: it cannot be told whether the one that is looked for is there.
+struct NoPath;
+
 /// A claim by its name, else by a path with dots.
-fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Value>, NoPath> {
     if let Some(value) = claims.get(name) {
-        return Some(value);
+        return Ok(Some(value));
     }
-    let (first, rest) = name.split_once('.')?;
-    claim(claims.get(first)?.as_object()?, rest)
+    let Some((first, rest)) = name.split_once('.') else {
+        return Ok(None);
+    };
+    match claims.get(first) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Object(inner)) => claim(inner, rest),
+        Some(_) => Err(NoPath),
+    }
 }
 
 /// The words of a list, or of one text with blanks.

@@ -1,6 +1,6 @@
 //! One request over the one HTTP client of this process.
 
-use std::{error::Error as _, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use anyhow::Context as _;
 use reqwest::{Client, Method, Response, redirect::Policy};
@@ -12,6 +12,7 @@ use super::{
     client::Account,
     requests::{Action, Request},
 };
+use crate::cause;
 
 /// How long an unused connection is kept: shorter than the servers in front of Stripe do, so that they are rarely the
 /// ones who close it.
@@ -121,21 +122,15 @@ async fn read(mut response: Response, account: &Account) -> Result<Vec<u8>, Brok
     Ok(body)
 }
 
-/// The reason without the address, whose query may name a member.
 fn broken(error: reqwest::Error, account: &Account) -> Broken {
-    let error = error.without_url();
     if error.is_timeout() && !error.is_connect() {
         return Broken {
             why: format!("no answer within {:?}", account.timeout),
             at_once: false,
         };
     }
-    let at_once = !error.is_connect() && !error.is_builder() && !error.is_timeout();
-    let mut why = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        why = format!("{why}: {cause}");
-        source = cause.source();
+    Broken {
+        at_once: !error.is_connect() && !error.is_builder() && !error.is_timeout(),
+        why: cause::of(error),
     }
-    Broken { why, at_once }
 }

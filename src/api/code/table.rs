@@ -243,7 +243,7 @@ pub(super) const TABLE: [Entry; 37] = [
         "overloaded",
         503,
         "Too busy",
-        "The request took too long, the database is busy or away, or the activity log takes no row, so that nothing was done. Try again after `Retry-After`.",
+        "The request took too long, the database is busy or away, the activity log takes no row, so that nothing was done, or the keys of a token's issuer cannot be had. Try again after `Retry-After`.",
     ),
     (
         Code::Draining,

@@ -151,6 +151,42 @@ async fn keys_are_listed_without_secrets_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_key_that_ends_makes_and_rotates_no_key_that_outlives_it() {
+    let app = App::new().await;
+    let admin = app.admin().await;
+    let in_an_hour = app.state.env.now().plus(Duration::from_hours(1));
+    let key =
+        |end: Option<String>| json!({"name": "x", "scopes": ["keys:write"], "expires_at": end});
+    let made = app
+        .post(&admin, "/v1/keys", &key(Some(in_an_hour.to_string())))
+        .await;
+    let ending = made.json()["secret"].as_str().unwrap().to_owned();
+    for end in [None, Some(in_an_hour.plus(Duration::from_millis(1)))] {
+        let refused = app
+            .post(&ending, "/v1/keys", &key(end.map(|end| end.to_string())))
+            .await;
+        assert_eq!(refused.code(), "insufficient_scope", "{end:?}");
+        assert_eq!(refused.json()["errors"][0]["pointer"], "#/expires_at");
+    }
+    let as_long = app
+        .post(&ending, "/v1/keys", &key(Some(in_an_hour.to_string())))
+        .await;
+    assert_eq!(as_long.status, 201, "{}", as_long.text);
+    let own = format!("/v1/keys/{}/rotate", made.json()["id"].as_str().unwrap());
+    assert_eq!(app.act(&ending, &own).await.status, 201);
+    let lasting = app.key("default", &[Scope::KeysWrite]).await;
+    let id = access::Key::parse(&lasting).unwrap().id();
+    let refused = app.act(&ending, &format!("/v1/keys/{id}/rotate")).await;
+    assert_eq!(refused.code(), "insufficient_scope", "{}", refused.text);
+    assert_eq!(
+        app.act(&lasting, &format!("/v1/keys/{id}/rotate"))
+            .await
+            .status,
+        201
+    );
+}
+
+#[tokio::test]
 async fn the_use_of_a_key_is_noted_once_a_minute() {
     let app = App::new().await;
     let key = app.key("default", &[Scope::KeysWrite]).await;

@@ -20,7 +20,7 @@ use super::{
 const NARROWED: [&str; 2] = ["keeps to her members", "Any key may use it"];
 
 /// A key with every scope that is narrowed to a creator.
-async fn narrowed(app: &App, creator: &str) -> String {
+pub(super) async fn narrowed(app: &App, creator: &str) -> String {
     let env = &app.state.env;
     let new = NewKey {
         organization: "default",
@@ -38,7 +38,7 @@ async fn narrowed(app: &App, creator: &str) -> String {
 }
 
 /// Makes a creator; answers her id and a key that is narrowed to her.
-async fn creator(app: &App, external_id: &str) -> (String, String) {
+pub(super) async fn creator(app: &App, external_id: &str) -> (String, String) {
     let env = &app.state.env;
     let mut tx = env.db.begin().await.unwrap();
     let new = creators::New {
@@ -59,7 +59,7 @@ fn id(answer: &Answered) -> String {
         .to_owned()
 }
 
-fn may_be_narrowed(operation: &Value) -> bool {
+pub(super) fn may_be_narrowed(operation: &Value) -> bool {
     let about = operation["description"].as_str().unwrap();
     NARROWED.iter().any(|words| about.contains(words))
 }
@@ -290,12 +290,15 @@ async fn keys_that_a_narrowed_key_makes_are_narrowed_like_it() {
         )
         .await;
     assert_eq!(archived.status, 200, "{}", archived.text);
-    assert_eq!(
-        app.post(&admin, "/v1/keys", &new(json!("ann")))
-            .await
-            .status,
-        422
-    );
+    let unnamed = json!({"name": "x", "scopes": ["members:read"]});
+    for (key, body) in [
+        (&admin, &new(json!("ann"))),
+        (&anns, &new(json!("ann"))),
+        (&anns, &unnamed),
+    ] {
+        let refused = app.post(key, "/v1/keys", body).await;
+        assert_eq!(refused.status, 422, "{}", refused.text);
+    }
     assert_eq!(app.get(&anns, "/v1/members").await.status, 200);
 }
 

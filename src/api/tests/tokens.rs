@@ -1,6 +1,11 @@
 //! Callers with tokens instead of keys, through the whole router.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -8,8 +13,9 @@ use axum::{
 };
 use jsonwebtoken::Algorithm;
 use memberd_jobs::{
-    access::{Scope, Scopes},
+    access::{Key, Scope, Scopes},
     creators,
+    kernel::Timestamp,
 };
 use ring::hmac;
 use serde_json::{Value, json};
@@ -18,13 +24,13 @@ use super::support::{Answered, App, request};
 use crate::{
     api::{Peer, router},
     jwt::{IssuerOptions, Issuers, Role, Source},
+    testing::Log,
 };
 
 const SECRET: &str = "a secret of more than 32 bytes, as is demanded";
 
-/// An app that takes tokens of one issuer, for the organization `default`.
-async fn app(change: impl FnOnce(&mut App)) -> App {
-    let mut app = App::new().await;
+/// An issuer for the organization `default` whose keys are there, and some roles.
+fn issuers(source: Source) -> Issuers {
     let role = |scopes: &str, needs_creator| Role {
         scopes: Scopes::parse(scopes).unwrap(),
         needs_creator,
@@ -39,16 +45,23 @@ async fn app(change: impl FnOnce(&mut App)) -> App {
     ];
     let roles: BTreeMap<_, _> = roles.map(|(name, role)| (name.to_owned(), role)).into();
     let options = IssuerOptions {
+        id: "login".to_owned(),
         issuer: "https://login.example.com".to_owned(),
         audience: "memberd".to_owned(),
         organization: "default".to_owned(),
         algorithms: vec![Algorithm::HS256],
-        source: Source::Secret(SECRET.into()),
+        source,
         age_max: Duration::from_hours(1),
         roles_claim: "roles".to_owned(),
         creator_claim: "creator_id".to_owned(),
     };
-    app.state.issuers = Arc::new(Issuers::new([options], roles).unwrap());
+    Issuers::new([options], roles).unwrap()
+}
+
+/// An app that takes tokens of one issuer.
+async fn app(change: impl FnOnce(&mut App)) -> App {
+    let mut app = App::new().await;
+    app.state.issuers = Arc::new(issuers(Source::Secret(SECRET.into())));
     change(&mut app);
     app.rebuild(router(app.state.clone()));
     app
@@ -157,13 +170,9 @@ async fn a_creators_token_sees_her_members_and_one_without_a_creator_is_refused(
     // A manager's token that names a creator is narrowed as well, and her keys with it.
     let narrow = token(&app, "boss", "manager", Some("creator_bea"));
     assert_eq!(app.get(&narrow, &path).await.status, 404);
-    let key = app
-        .post(
-            &narrow,
-            "/v1/keys",
-            &json!({"name": "x", "scopes": ["members:read"]}),
-        )
-        .await;
+    let soon = app.state.env.now().plus(Duration::from_mins(5)).to_string();
+    let new = json!({"name": "x", "scopes": ["members:read"], "expires_at": soon});
+    let key = app.post(&narrow, "/v1/keys", &new).await;
     assert_eq!(key.json()["creator_id"], bea, "{}", key.text);
     for creator in [None, Some("nobody")] {
         let refused = app
@@ -172,6 +181,62 @@ async fn a_creators_token_sees_her_members_and_one_without_a_creator_is_refused(
         assert_eq!(refused.code(), "unauthorized");
         assert!(refused.text.contains("creator"), "{}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn a_token_for_an_archived_creator_is_refused() {
+    let app = app(|_| {}).await;
+    let ann = creator(&app, "creator_ann").await;
+    let anns = token(&app, "ann", "content_creator", Some("creator_ann"));
+    assert_eq!(app.get(&anns, "/v1/members").await.status, 200);
+    let manager = token(&app, "jane", "manager", None);
+    let path = format!("/v1/creators/{ann}");
+    let archive = async |archived: bool| {
+        let edit = json!({"archived": archived});
+        let done = app.write(Method::PATCH, &manager, &path, &edit).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+    };
+    archive(true).await;
+    let refused = app.get(&anns, "/v1/members").await;
+    assert_eq!(refused.code(), "unauthorized");
+    assert!(refused.text.contains("creator"), "{}", refused.text);
+    archive(false).await;
+    assert_eq!(app.get(&anns, "/v1/members").await.status, 200);
+}
+
+/// What a token makes works no longer than the token, also through a key that makes keys.
+#[tokio::test]
+async fn a_token_makes_and_rotates_no_key_that_outlives_it() {
+    let app = app(|_| {}).await;
+    let manager = token(&app, "jane", "manager", None);
+    let end = Timestamp::from_seconds(app.state.env.now().seconds() + 600);
+    let key = |at: Option<Timestamp>| json!({"name": "x", "scopes": ["keys:write"], "expires_at": at.map(|at| at.to_string())});
+    for at in [None, Some(end.plus(Duration::from_secs(1)))] {
+        let refused = app.post(&manager, "/v1/keys", &key(at)).await;
+        assert_eq!(refused.code(), "insufficient_scope", "{}", refused.text);
+        assert_eq!(refused.json()["errors"][0]["pointer"], "#/expires_at");
+    }
+    let made = app.post(&manager, "/v1/keys", &key(Some(end))).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let child = made.json()["secret"].as_str().unwrap().to_owned();
+    let refused = app.post(&child, "/v1/keys", &key(None)).await;
+    assert_eq!(refused.code(), "insufficient_scope", "{}", refused.text);
+    let lasting = app.key("default", &[Scope::MembersRead]).await;
+    let id = Key::parse(&lasting).unwrap().id();
+    let path = format!("/v1/keys/{id}/rotate");
+    for caller in [&manager, &child] {
+        let refused = app.act(caller, &path).await;
+        assert_eq!(refused.code(), "insufficient_scope", "{}", refused.text);
+    }
+    assert_eq!(app.get(&lasting, "/v1/members").await.status, 200);
+    let own = format!("/v1/keys/{}/rotate", made.json()["id"].as_str().unwrap());
+    let rotated = app.act(&manager, &own).await;
+    assert_eq!(rotated.status, 201, "{}", rotated.text);
+    assert_eq!(rotated.json()["expires_at"], end.to_string());
+    assert_eq!(
+        app.delete(&manager, &format!("/v1/keys/{id}")).await.status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -254,6 +319,64 @@ async fn tokens_that_do_not_work_make_their_address_wait_but_not_those_that_have
     }
     assert_eq!(from(&app, here, &known).await.status, 200);
     assert_eq!(from(&app, "203.0.113.10", &new).await.status, 200);
+}
+
+/// A tab that goes on with a token of yesterday is no stranger, and locks nobody out who comes from the same address.
+#[tokio::test]
+async fn tokens_whose_signature_is_good_do_not_count_for_their_address() {
+    let app = app(|app| app.state.limits.unauthorized = 3).await;
+    let here = "203.0.113.9";
+    let old = token(&app, "jane", "manager", None);
+    assert_eq!(from(&app, here, &old).await.status, 200);
+    app.clock.advance(Duration::from_secs(661));
+    let good_but = [
+        old.clone(),
+        token(&app, "jane", "nobody", None),
+        token(&app, "jane", "manager", Some("nobody")),
+    ];
+    for token in good_but.iter().cycle().take(9) {
+        assert_eq!(from(&app, here, token).await.status, 401);
+    }
+    let new = token(&app, "june", "manager", None);
+    assert_eq!(from(&app, here, &new).await.status, 200);
+    // Once the address waits for others, a token that is over has worked no more than they.
+    for _ in 0..3 {
+        assert_eq!(from(&app, here, "a.b.c").await.status, 401);
+    }
+    assert_eq!(from(&app, here, &old).await.status, 429);
+    assert_eq!(from(&app, here, &new).await.status, 200);
+}
+
+/// Nobody can tell whether they are good.
+#[tokio::test]
+async fn tokens_whose_keys_cannot_be_had_are_not_called_forged_and_lock_nobody_out() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}/keys?secret", taken.local_addr().unwrap());
+    drop(taken);
+    let app = app(|app| {
+        app.state.limits.unauthorized = 1;
+        app.state.issuers = Arc::new(issuers(Source::Url(nobody.parse().unwrap())));
+    })
+    .await;
+    let log = Log::default();
+    let _hears = log.hear();
+    let (here, token) = ("203.0.113.9", token(&app, "jane", "manager", None));
+    for _ in 0..3 {
+        let answer = from(&app, here, &token).await;
+        assert_eq!(answer.code(), "overloaded");
+        assert!(answer.headers.contains_key("retry-after"));
+    }
+    assert_eq!(from(&app, here, &app.admin().await).await.status, 200);
+    let told = log.text();
+    for word in [
+        "jwt.login.jwks_url",
+        "127.0.0.1",
+        "Connection refused",
+        "503",
+    ] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!told.contains("secret"), "{told}");
 }
 
 /// A role is no more than its scopes.

@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 use super::{NOW, Pair, claims, options, roles, sign::set};
 use crate::jwt::{
     Issuers, Refusal, Source,
-    keys::{FETCH_INTERVAL_MIN, SET_AGE_MAX, SET_BYTES_MAX},
+    keys::{FETCH_INTERVAL_MIN, SET_AGE_MAX, SET_BELIEVED_MAX, SET_BYTES_MAX},
 };
 
 /// What a server of keys answers, and how often it was asked.
@@ -101,14 +101,12 @@ async fn a_key_that_was_taken_out_is_believed_no_longer_than_the_set() {
 }
 
 #[tokio::test]
-async fn while_a_set_cannot_be_had_the_one_before_is_used() {
+async fn while_a_set_cannot_be_had_the_one_before_is_used_for_a_day() {
     let (server, issuers, _stop) = world().await;
     let (pair, begin) = (Pair::ed("1"), Instant::now());
-    server.say(503, "");
-    assert_eq!(at(&issuers, &pair, begin).await, Some(Refusal::Signature));
     server.say(200, set(&[&pair]));
-    let mut now = begin + FETCH_INTERVAL_MIN;
-    assert_eq!(at(&issuers, &pair, now).await, None);
+    assert_eq!(at(&issuers, &pair, begin).await, None);
+    let mut now = begin;
     for (status, text) in [
         (500, String::new()),
         (302, String::new()),
@@ -122,6 +120,31 @@ async fn while_a_set_cannot_be_had_the_one_before_is_used() {
         assert_eq!(at(&issuers, &pair, now).await, None, "{status}");
         assert_eq!(server.asked(), asked + 1, "{status}");
     }
+    let stranger = Pair::ed("2");
+    let day = begin + SET_BELIEVED_MAX;
+    let still = day - Duration::from_millis(1);
+    assert_eq!(at(&issuers, &pair, still).await, None);
+    assert_eq!(
+        at(&issuers, &stranger, still).await,
+        Some(Refusal::Signature)
+    );
+    for pair in [&pair, &stranger] {
+        assert_eq!(at(&issuers, pair, day).await, Some(Refusal::NoKeys));
+    }
+}
+
+#[tokio::test]
+async fn before_a_set_was_had_nobody_says_that_a_token_is_forged() {
+    let (server, issuers, _stop) = world().await;
+    let (pair, begin) = (Pair::ed("1"), Instant::now());
+    server.say(503, "");
+    for _ in 0..2 {
+        assert_eq!(at(&issuers, &pair, begin).await, Some(Refusal::NoKeys));
+    }
+    assert_eq!(server.asked(), 1);
+    server.say(200, set(&[&pair]));
+    let later = begin + FETCH_INTERVAL_MIN;
+    assert_eq!(at(&issuers, &pair, later).await, None);
 }
 
 #[tokio::test]

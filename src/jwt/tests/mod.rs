@@ -39,6 +39,7 @@ fn roles() -> BTreeMap<String, Role> {
 
 fn options(source: Source, algorithms: &[Algorithm]) -> IssuerOptions {
     IssuerOptions {
+        id: "login".to_owned(),
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         organization: "default".to_owned(),
@@ -165,6 +166,54 @@ async fn a_token_is_narrowed_by_its_creator_and_some_roles_demand_one() {
         let token = check(&issuers, &pair.token(&claims)).await;
         let said = token.as_ref().map(|token| token.creator.as_deref());
         assert_eq!(said.map_err(|why| *why), narrowed, "{role} {creator}");
+    }
+}
+
+#[tokio::test]
+async fn a_creator_is_read_or_the_token_refused_wherever_the_claim_is() {
+    let pair = Pair::ed("a");
+    for (claim, said, narrowed) in [
+        ("sub", json!({ "sub": "ann" }), Ok(Some("ann"))),
+        ("iss", json!({}), Ok(Some(ISSUER))),
+        ("exp", json!({}), Err(Refusal::Creator)),
+        ("nbf", json!({ "nbf": NOW }), Err(Refusal::Creator)),
+        ("aud", json!({ "aud": [AUDIENCE] }), Err(Refusal::Creator)),
+        (
+            "app.creator",
+            json!({ "app": { "creator": "ann" } }),
+            Ok(Some("ann")),
+        ),
+        // Nothing is said of a creator.
+        ("app.creator", json!({}), Ok(None)),
+        ("app.creator", json!({ "app": {} }), Ok(None)),
+        (
+            "app.creator",
+            json!({ "app": { "creator": null } }),
+            Ok(None),
+        ),
+        // Something is, and cannot be read.
+        ("app.creator", json!({ "app": "x" }), Err(Refusal::Creator)),
+        ("app.creator", json!({ "app": [] }), Err(Refusal::Creator)),
+        (
+            "app.creator",
+            json!({ "app": false }),
+            Err(Refusal::Creator),
+        ),
+        (
+            "app.creator.id",
+            json!({ "app": { "creator": "ann" } }),
+            Err(Refusal::Creator),
+        ),
+    ] {
+        let source = Source::Set(Set::parse(&sign::set(&[&pair])).unwrap());
+        let issuer = IssuerOptions {
+            creator_claim: claim.to_owned(),
+            ..options(source, &[Algorithm::EdDSA])
+        };
+        let issuers = Issuers::new([issuer], roles()).unwrap();
+        let token = check(&issuers, &pair.token(&but(&said))).await;
+        let creator = token.as_ref().map(|token| token.creator.as_deref());
+        assert_eq!(creator.map_err(|why| *why), narrowed, "{claim} {said}");
     }
 }
 

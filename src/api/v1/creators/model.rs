@@ -67,14 +67,15 @@ fn unprocessable(field: &str, why: &Refused) -> Problem {
     Problem::field(Code::InvalidRequest, pointer, why.to_string()).unprocessable()
 }
 
-/// The creator to whom a key is to be narrowed: the caller's own if the caller is.
+/// The creator to whom a key is to be narrowed: the caller's own if the caller is. An archived one gets no key.
 pub(in crate::api::v1) async fn creator_to_be(
     state: &ApiState,
     caller: &Caller,
     word: Option<&CreatorId>,
 ) -> Answer<Option<String>> {
-    let Some(Text(word)) = word else {
-        return Ok(caller.creator.clone());
+    let word = word.map(|Text(word)| word).or(caller.creator.as_ref());
+    let Some(word) = word else {
+        return Ok(None);
     };
     let found = match creators::open(&state.env.db, &caller.organization, word).await? {
         Ok(found) if caller.sees(Some(&found.id)) => Ok(found.id),

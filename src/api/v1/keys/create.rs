@@ -32,7 +32,8 @@ pub(super) struct NewKeyBody {
     /// What it may do: at most what the key of this request may do.
     #[schema(value_type = SomeScopes)]
     scopes: Vec<ScopeWord>,
-    /// From when on it does not work any more; without it the key works until it is revoked.
+    /// From when on it does not work any more; without it the key works until it is revoked. What ends itself must give it, and
+    /// not later than its own end.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
     /// Whether it may call as often as it likes; only a key that may itself can make such a one.
@@ -60,7 +61,8 @@ impl ToSchema for SomeScopes {}
 
 /// Make a key
 ///
-/// The answer shows the secret, once. A key cannot make one that may do or see more than itself.
+/// The answer shows the secret, once. A key cannot make one that may do or see more than itself, or works longer; nor can a
+/// token.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "create_key", request_body = NewKeyBody,
     params(IdempotencyKey),
     responses((status = 201, description = "The key and its secret.", body = CreatedKey)))]
@@ -134,6 +136,15 @@ fn check(body: &NewKeyBody, scopes: &Scopes, caller: &Caller) -> Answer<()> {
         return Err(Problem::field(
             Code::InsufficientScope,
             "#/unlimited",
+            detail,
+        ));
+    }
+    if let Some(end) = caller.ends_at.filter(|_| !caller.lasts(body.expires_at)) {
+        let detail =
+            format!("what you call with ends at {end}, and what it makes must end by then");
+        return Err(Problem::field(
+            Code::InsufficientScope,
+            "#/expires_at",
             detail,
         ));
     }

@@ -30,7 +30,7 @@ pub(super) struct Rotation {
 /// Rotate a key
 ///
 /// Makes a key with the same name, scopes, limits, creator and end, and answers its secret, once. The old one works on for a
-/// while. A key cannot rotate one that may do more than itself.
+/// while. A key cannot rotate one that may do more than itself, or works longer.
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "keys", operation_id = "rotate_key",
     request_body = Option<Rotation>,
     params(("id" = String, Path, description = "The key's id.", example = "key_4fGh28Xq"), IdempotencyKey),
@@ -95,6 +95,7 @@ fn check(row: &KeyRow, caller: &Caller) -> Answer<()> {
     let lacks = match beyond {
         Some(scope) => format!("the scope {scope}"),
         None if row.unlimited && !caller.unlimited => "its freedom of limits".to_owned(),
+        None if !caller.lasts(row.expires_at) => "its time".to_owned(),
         None => return Ok(()),
     };
     let detail = format!("your key lacks {lacks}, so it cannot rotate {}", row.id);
