@@ -71,6 +71,11 @@ impl Row {
             .iter()
             .map(|time| time.as_secs_f64() * 1_000.0)
             .collect();
+        assert!(
+            !times.is_empty(),
+            "no request of {} succeeded",
+            answers.failed
+        );
         times.sort_by(f64::total_cmp);
         let count = f64::from(u32::try_from(times.len()).unwrap());
         Self {

@@ -216,12 +216,13 @@ impl Run<'_> {
         let mut news = None;
         if let Some(endpoint) = &endpoint {
             (self.failing_since, self.rests_until) = (endpoint.failing_since, endpoint.rests_until);
-            let of_it: Vec<&Attempted> = heard.iter().filter(|one| one.url == endpoint.url).collect();
+            let of_it = heard.iter().filter(|one| one.url == endpoint.url);
+            let of_it: Vec<&Verdict> = of_it.map(|one| &one.verdict).collect();
             let (failing_since, rests_until) = self.health(&of_it, now);
             if (failing_since, rests_until) != (self.failing_since, self.rests_until) {
                 rows::set_health(&mut tx, self.id, failing_since, rests_until).await?;
             }
-            let why = if of_it.iter().any(|one| one.verdict.gone) {
+            let why = if of_it.iter().any(|one| one.gone) {
                 Some(Disabled::Gone)
             } else {
                 failing_since.filter(|since| has_failed_too_long(*since, now)).map(|_| Disabled::Failing)
@@ -229,7 +230,7 @@ impl Run<'_> {
             if let Some(why) = why
                 && endpoints::disable(&mut tx, env, organization, self.id, why).await?
             {
-                news = Some(why);
+                news = Some((why, why.decided_by(&of_it).cloned()));
             }
             self.disabled = why.is_some() || endpoint.disabled_at.is_some();
             (self.failing_since, self.rests_until) = (failing_since, rests_until);
@@ -237,11 +238,11 @@ impl Run<'_> {
             self.disabled = true;
         }
         tx.commit().await?;
-        if let Some(why) = news {
-            let last = heard.last().map(|one| &one.verdict);
+        if let Some((why, answer)) = news {
+            let answer = answer.as_ref();
             tracing::warn!(
                 endpoint = self.id, organization, why = why.as_str(),
-                status = last.and_then(|last| last.status), error = last.and_then(|last| last.error),
+                status = answer.and_then(|answer| answer.status), error = answer.and_then(|answer| answer.error),
                 "a webhook endpoint is sent nothing any more: have its receiver mended, then enable it by PATCH \
                  /v1/webhook-endpoints/{{id}}; what is pending waits for that"
             );
@@ -252,14 +253,14 @@ impl Run<'_> {
     }
 
     /// Since when the endpoint fails, and until when it rests, after these attempts.
-    fn health(&self, heard: &[&Attempted], now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
-        let delivered = heard.iter().any(|one| one.verdict.state == State::Delivered);
+    fn health(&self, heard: &[&Verdict], now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+        let delivered = heard.iter().any(|one| one.state == State::Delivered);
         let failing_since = match self.failing_since {
             _ if delivered => None,
-            None if heard.iter().any(|one| one.verdict.tried) => Some(now),
+            None if heard.iter().any(|one| one.tried) => Some(now),
             since => since,
         };
-        let rests = heard.iter().filter_map(|one| one.verdict.rests_until).max();
+        let rests = heard.iter().filter_map(|one| one.rests_until).max();
         (failing_since, rests.max(self.rests_until.filter(|until| *until > now)))
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
+    hurry_pending::hurry,
     model::{Disabled, Told, payload},
     store::{
         deliveries,
@@ -95,7 +96,7 @@ pub async fn update(
     endpoints::update(tx, organization, id, wanted, env.now()).await
 }
 
-/// Sends to it again, or nothing any more. What is pending goes out once it is enabled, at once.
+/// Sends to it again, or nothing any more. If nothing was sent to it before, what is pending goes out at once.
 pub async fn set_enabled(
     tx: &mut Tx,
     env: &Env,
@@ -105,11 +106,15 @@ pub async fn set_enabled(
 ) -> Result<()> {
     if !enabled {
         endpoints::disable(tx, organization, id, Disabled::ByHand, env.now()).await?;
-    } else if endpoints::enable(tx, organization, id, env.now()).await? {
-        deliveries::hurry(tx, organization, id, env.now()).await?;
-        wake(tx, env, organization, id)?;
+        return Ok(());
     }
-    Ok(())
+    let Some(before) = endpoints::lock(tx, organization, id).await? else { return Ok(()) };
+    endpoints::enable(tx, organization, id, env.now()).await?;
+    if before.disabled_at.is_some() {
+        hurry(tx, env, organization, id).await
+    } else {
+        wake(tx, env, organization, id)
+    }
 }
 
 /// Disables an endpoint for what it did, and tells the others of it.
@@ -234,9 +239,12 @@ pub(super) async fn signing(env: &Env, organization: &str, id: &str) -> Done<Vec
     if secrets.iter().any(|secret| env.receivers.reveal(secret).is_some()) {
         return Ok(Ok(secrets));
     }
-    let newest = secrets.into_iter().next();
-    let key_id = newest.map(|secret| secret.key_id).unwrap_or_default();
-    Ok(Err(Refused::KeyMissing { endpoint: id.to_owned(), key_id }))
+    let endpoint = id.to_owned();
+    Ok(Err(match secrets.into_iter().next() {
+        Some(newest) => Refused::KeyMissing { endpoint, key_id: newest.key_id },
+        // Its secrets go with it, and with nothing else.
+        None => Refused::NoEndpoint(endpoint),
+    }))
 }
 
 /// What a new secret is made from; `None` while the configuration has no key.

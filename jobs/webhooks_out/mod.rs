@@ -16,6 +16,7 @@
 
 mod deliver_due;
 mod endpoints;
+mod hurry_pending;
 pub mod model;
 mod prune_history;
 mod replay_events;
@@ -30,6 +31,7 @@ pub use endpoints::{
     Created, ENDPOINTS_MAX, Refused, TEST_EVENT, create, delete, enabled, resend, rotate, send_test,
     set_enabled, try_out, update,
 };
+pub use hurry_pending::HurryPending;
 pub use prune_history::PruneHistory;
 pub use replay_events::ReplayEvents;
 pub use tell_discarded::TellDiscarded;
@@ -43,6 +45,7 @@ pub const FAMILY: Family = Family {
     name: "webhooks_out",
     jobs: &[
         JobDef::of::<DeliverDue>(),
+        JobDef::of::<HurryPending>(),
         JobDef::of::<ReplayEvents>(),
         JobDef::of::<WakeEndpoints>(),
         JobDef::of::<TellDiscarded>(),

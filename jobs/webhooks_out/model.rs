@@ -86,6 +86,16 @@ impl Disabled {
             Self::Failing => "failing",
         }
     }
+
+    /// The one of some verdicts on attempts at the endpoint that disables it: the first 410, or the latest failure.
+    pub fn decided_by<'a>(self, verdicts: &[&'a Verdict]) -> Option<&'a Verdict> {
+        let mut verdicts = verdicts.iter().copied();
+        match self {
+            Self::ByHand => None,
+            Self::Gone => verdicts.find(|one| one.gone),
+            Self::Failing => verdicts.rfind(|one| one.tried),
+        }
+    }
 }
 
 /// What an attempt came to.
@@ -103,6 +113,8 @@ pub struct Verdict {
     pub took: Duration,
     /// Whether the receiver was asked at all.
     pub tried: bool,
+    /// Whether it counts for the attempts that are left.
+    pub counts: bool,
     /// Whether the receiver wants no more events.
     pub gone: bool,
     /// Until when it asked to be left alone.
@@ -132,15 +144,17 @@ impl Verdict {
             error: answer.status.err().map(SendError::as_str),
             took: answer.took,
             tried: true,
+            counts: true,
             gone,
             rests_until,
         }
     }
 
-    /// The endpoint has another URL by now, of which a failure at this one says nothing: the delivery is due there.
+    /// The endpoint has another URL by now, of which a failure at this one says nothing: the delivery is due there, with all
+    /// its attempts before it.
     pub fn came_from_elsewhere(&mut self, now: Timestamp) {
         if self.tried && self.state != State::Delivered {
-            (self.state, self.due_at) = (State::Pending, now);
+            (self.state, self.due_at, self.counts) = (State::Pending, now, false);
         }
     }
 
@@ -153,6 +167,7 @@ impl Verdict {
             error: Some(why),
             took: Duration::ZERO,
             tried: false,
+            counts: true,
             gone: false,
             rests_until: None,
         }

@@ -165,6 +165,9 @@ macro_rules! of_each {
 
 /// The condition for PostgreSQL that a row is one of many keys, for what changes or deletes such rows:
 /// `is_of_each!("members WHERE organization_id = $1", "id", "$2")`. They are looked up as by [`of_each!`].
+///
+/// Only for rows that the transaction has locked, or where one that is left out is found again: a row that somebody else
+/// changes while the statement waits for it has another `ctid` afterwards, and stays as it is.
 #[macro_export]
 macro_rules! is_of_each {
     ($from:literal, $key:literal, $list:literal) => {

@@ -1,6 +1,6 @@
 //! Deliveries: one for each endpoint and event.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     args,
@@ -107,9 +107,21 @@ pub struct Attempted {
     pub verdict: Verdict,
 }
 
+/// A delivery's place among those that are pending at its endpoint: the longest due is the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Place {
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// `whd_…`
+    pub id: String,
+}
+
 #[derive(Serialize)]
 struct Written<'a> {
     id: &'a str,
+    /// Attempts before this one.
+    before: i64,
+    /// Attempts that count from now on.
     attempts: i64,
     state: &'static str,
     due_at: i64,
@@ -149,17 +161,17 @@ const NEXT: Sql = Sql::both(
 );
 /// A success counts however late it is told; a failure only if nobody told of that attempt before.
 const RECORD: Sql = Sql::split(
-    "UPDATE webhook_deliveries SET state = x.value ->> 'state', attempts = webhook_deliveries.attempts + 1,
+    "UPDATE webhook_deliveries SET state = x.value ->> 'state', attempts = x.value ->> 'attempts',
         due_at = x.value ->> 'due_at', took_ms = x.value ->> 'took_ms', status_code = x.value ->> 'status_code',
         error = x.value ->> 'error', attempted_at = $2
      FROM json_each($1) AS x
      WHERE webhook_deliveries.id = x.value ->> 'id' AND webhook_deliveries.state = 'pending'
-       AND (x.value ->> 'state' = 'delivered' OR webhook_deliveries.attempts = x.value ->> 'attempts')",
-    "UPDATE webhook_deliveries AS d SET state = x.state, attempts = d.attempts + 1, due_at = x.due_at,
+       AND (x.value ->> 'state' = 'delivered' OR webhook_deliveries.attempts = x.value ->> 'before')",
+    "UPDATE webhook_deliveries AS d SET state = x.state, attempts = x.attempts, due_at = x.due_at,
         took_ms = x.took_ms, status_code = x.status_code, error = x.error, attempted_at = $2
-     FROM jsonb_to_recordset($1::jsonb) AS x (id text, attempts bigint, state text, due_at bigint, took_ms bigint,
+     FROM jsonb_to_recordset($1::jsonb) AS x (id text, before bigint, attempts bigint, state text, due_at bigint, took_ms bigint,
         status_code bigint, error text)
-     WHERE d.id = x.id AND d.state = 'pending' AND (x.state = 'delivered' OR d.attempts = x.attempts)",
+     WHERE d.id = x.id AND d.state = 'pending' AND (x.state = 'delivered' OR d.attempts = x.before)",
 );
 const RESEND: Sql = Sql::both(
     "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, due_at = $3
@@ -180,9 +192,20 @@ macro_rules! replay {
 }
 const REPLAY: Sql = replay!("");
 const REPLAY_UNDELIVERED: Sql = replay!(" AND webhook_deliveries.state <> 'delivered'");
-const HURRY: Sql = Sql::both(
-    "UPDATE webhook_deliveries SET attempts = 0, due_at = $3
-     WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending' AND due_at > $3",
+/// Some of what is pending at an endpoint and was not attempted since a moment, by its place.
+const UNTRIED: Sql = Sql::both(
+    "SELECT due_at, id FROM webhook_deliveries
+     WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending' AND (due_at, id) > ($4, $5)
+       AND (attempted_at IS NULL OR attempted_at <= $3)
+     ORDER BY due_at, id LIMIT $6",
+);
+const HURRY: Sql = Sql::split(
+    "UPDATE webhook_deliveries SET attempts = 0, due_at = min(due_at, $3)
+     WHERE organization_id = $1 AND id IN (SELECT value FROM json_each($2)) AND state = 'pending'
+       AND (attempts > 0 OR due_at > $3)",
+    "UPDATE webhook_deliveries SET attempts = 0, due_at = least(due_at, $3)
+     WHERE organization_id = $1 AND id = ANY (ARRAY(SELECT jsonb_array_elements_text($2::jsonb))) AND state = 'pending'
+       AND (attempts > 0 OR due_at > $3)",
 );
 const CLOSE: Sql = Sql::both(
     "UPDATE webhook_deliveries SET state = 'failed', error = 'endpoint_deleted'
@@ -193,13 +216,8 @@ macro_rules! is_over {
         "(state <> 'pending' OR due_at < $3) AND coalesce(attempted_at, created_at) < $3"
     };
 }
-/// Asked twice, because of a row that somebody has just changed PostgreSQL asks again only what stands outside.
-const PRUNE: Sql = Sql::both(concat!(
-    "DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries WHERE id < $1 AND ",
-    is_over!(),
-    " ORDER BY id LIMIT $2) AND ",
-    is_over!()
-));
+const OLD: Sql = Sql::both("SELECT id FROM webhook_deliveries WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
+const PRUNE: Sql = Sql::both(concat!("DELETE FROM webhook_deliveries WHERE id > $1 AND id <= $2 AND ", is_over!()));
 
 /// One of them.
 pub async fn get(db: &Db, organization: &str, id: &str) -> Result<Option<Delivery>> {
@@ -250,7 +268,8 @@ pub(in crate::webhooks_out) async fn record(
         .iter()
         .map(|one| Written {
             id: &one.id,
-            attempts: one.attempts,
+            before: one.attempts,
+            attempts: if one.verdict.counts { one.attempts + 1 } else { 0 },
             state: one.verdict.state.as_str(),
             due_at: one.verdict.due_at.0,
             took_ms: one.verdict.took_ms(),
@@ -284,15 +303,22 @@ pub(in crate::webhooks_out) async fn replay(
     tx.insert(sql, rows).await
 }
 
-/// Makes all that is pending at an endpoint due now, with all its attempts before it.
+/// Makes what is pending at an endpoint due at a moment, with all its attempts before it, unless it was attempted since: the
+/// next ones after a place. Answers the place of the last, if there may be more.
 pub(in crate::webhooks_out) async fn hurry(
     tx: &mut Tx,
     organization: &str,
     endpoint: &str,
-    now: Timestamp,
-) -> Result<()> {
-    tx.execute(HURRY, args![organization, endpoint, now]).await?;
-    Ok(())
+    since: Timestamp,
+    after: &Place,
+    limit: i64,
+) -> Result<Option<Place>> {
+    let some: Vec<Place> =
+        tx.all(UNTRIED, args![organization, endpoint, since, after.due_at, &after.id, limit]).await?;
+    let ids: serde_json::Value = some.iter().map(|place| place.id.as_str()).collect();
+    tx.execute(HURRY, args![organization, ids.to_string(), since]).await?;
+    let may_be_more = i64::try_from(some.len()).is_ok_and(|found| found >= limit);
+    Ok(some.into_iter().next_back().filter(|_| may_be_more))
 }
 
 /// Gives up what is pending at an endpoint that is deleted.
@@ -303,14 +329,13 @@ pub(in crate::webhooks_out) async fn close(tx: &mut Tx, organization: &str, endp
 
 /// Forgets the deliveries that were wanted before a moment, except those that were attempted or made due again since.
 pub(in crate::webhooks_out) async fn prune(db: &Db, before: Timestamp) -> Result<u64> {
-    let (end, mut pruned) = (first_id("whd", before), 0);
+    let (mut after, end, mut pruned) = (String::new(), first_id("whd", before), 0);
     loop {
+        let batch: Vec<(String,)> = db.all(OLD, args![&after, &end, PRUNE_BATCH_MAX]).await?;
+        let Some((last,)) = batch.into_iter().next_back() else { return Ok(pruned) };
         let mut tx = db.begin().await?;
-        let batch = tx.execute(PRUNE, args![&end, PRUNE_BATCH_MAX, before]).await?;
+        pruned += tx.execute(PRUNE, args![&after, &last, before]).await?;
         tx.commit().await?;
-        pruned += batch;
-        if batch == 0 {
-            return Ok(pruned);
-        }
+        after = last;
     }
 }

@@ -190,14 +190,15 @@ pub(in crate::webhooks_out) async fn disable(
     Ok(tx.execute(DISABLE, args![organization, id, now, why.as_str()]).await? > 0)
 }
 
-/// Sends to it, as if it had never failed. Answers whether it is there.
+/// Sends to it, as if it had never failed.
 pub(in crate::webhooks_out) async fn enable(
     tx: &mut Tx,
     organization: &str,
     id: &str,
     now: Timestamp,
-) -> Result<bool> {
-    Ok(tx.execute(ENABLE, args![organization, id, now]).await? > 0)
+) -> Result<()> {
+    tx.execute(ENABLE, args![organization, id, now]).await?;
+    Ok(())
 }
 
 /// Writes how it is doing.

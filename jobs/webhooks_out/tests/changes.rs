@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{HOOK, delivery, endpoint, granted, move_to, now, registry, set_enabled, tell};
 use crate::{
     args, both,
-    kernel::{db::Sql, events::emit_many},
+    kernel::{db::Sql, events::emit_many, limits::PRUNE_BATCH_MAX},
     testing::{TestDb, status},
     webhooks_out::{AT_ONCE, deliver_due::LOOK},
 };
@@ -74,15 +74,20 @@ both! {
                 db.receivers.wait_for(AT_ONCE).await;
                 move_to(&db, &endpoint, ELSEWHERE).await;
                 db.receivers.answer_always(status(200));
+                // Neither do attempts at the old one count at the new one.
+                db.receivers.answer_next(status(500));
                 db.receivers.let_go();
             };
             let registry = registry();
             tokio::join!(people, db.drain(&registry));
+            assert_eq!(db.count("webhook_deliveries WHERE state = 'pending' AND attempts = 1").await, 1);
+            db.advance(Duration::from_mins(1));
+            db.drain(&registry).await;
             let row = now(&db, &endpoint).await;
             assert_eq!((row.disabled_at, row.failing_since), (None, None), "{answer} came from elsewhere");
             assert_eq!(db.count("webhook_deliveries WHERE state <> 'delivered'").await, 0, "{attempts} {answer}");
             let sent = db.receivers.take_sent();
-            assert_eq!(sent.iter().filter(|one| one.url == ELSEWHERE).count(), AT_ONCE);
+            assert_eq!(sent.iter().filter(|one| one.url == ELSEWHERE).count(), AT_ONCE + 1);
             set_enabled(&db, &endpoint, false).await;
         }
     }
@@ -102,10 +107,58 @@ both! {
         assert_eq!(db.receivers.take_sent().len(), 1);
         let row = delivery(&db).await;
         assert_eq!((row.state.as_str(), row.attempts), ("pending", 1));
-        // Who is sent to already is asked at once, too.
+        // To say so of one that is sent to already changes nothing about them.
         set_enabled(&db, &endpoint, true).await;
         db.drain(&registry()).await;
-        assert_eq!(delivery(&db).await.state, "delivered");
+        assert_eq!(delivery(&db).await, row);
+    }
+
+    async fn what_was_due_long_ago_has_all_its_attempts_before_it_once_the_endpoint_is_enabled(db: TestDb) {
+        let endpoint = endpoint(&db).await;
+        db.receivers.answer_always(status(500));
+        tell(&db, &granted(None)).await;
+        db.drain(&registry()).await;
+        set_attempts(&db, 9).await;
+        set_enabled(&db, &endpoint, false).await;
+        db.advance(Duration::from_hours(48));
+        set_enabled(&db, &endpoint, true).await;
+        db.drain(&registry()).await;
+        let row = delivery(&db).await;
+        assert_eq!((row.state.as_str(), row.attempts), ("pending", 1));
+    }
+
+    async fn of_very_many_that_are_pending_the_request_hurries_some_and_a_job_the_rest(db: TestDb) {
+        let (endpoint, many) = (endpoint(&db).await, 2_500);
+        tell_many(&db, many).await;
+        db.receivers.answer_always(status(500));
+        db.drain(&registry()).await;
+        assert_eq!(db.receivers.take_sent().len(), many);
+        set_enabled(&db, &endpoint, false).await;
+        set_attempts(&db, 9).await;
+        // Half of them are due since yesterday, the others tomorrow.
+        let spread = Sql::both("UPDATE webhook_deliveries SET due_at = due_at + $1 WHERE id < (SELECT id FROM webhook_deliveries ORDER BY id LIMIT 1 OFFSET 1250)");
+        db.execute(spread, args![172_800_000]).await;
+        db.advance(Duration::from_hours(24));
+        set_enabled(&db, &endpoint, true).await;
+        assert_eq!(db.count("webhook_deliveries WHERE attempts = 0").await, PRUNE_BATCH_MAX);
+        // An event that comes now does not wake the job too early.
+        tell(&db, &granted(None)).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("webhook_deliveries WHERE state = 'pending' AND attempts = 1").await, 2_501);
+        assert_eq!(now(&db, &endpoint).await.rests_until, None);
+        assert_eq!(db.receivers.take_sent().len(), many + 1);
+    }
+
+    async fn what_is_pending_at_an_endpoint_that_is_disabled_again_is_left_as_it_is(db: TestDb) {
+        let endpoint = endpoint(&db).await;
+        tell_many(&db, 1_500).await;
+        set_enabled(&db, &endpoint, false).await;
+        set_attempts(&db, 9).await;
+        set_enabled(&db, &endpoint, true).await;
+        set_enabled(&db, &endpoint, false).await;
+        db.drain(&registry()).await;
+        assert_eq!(db.count("webhook_deliveries WHERE attempts = 9").await, 500);
+        assert_eq!(db.receivers.take_sent(), []);
     }
 
     async fn what_is_refused_with_410_goes_out_once_the_endpoint_is_enabled(db: TestDb) {

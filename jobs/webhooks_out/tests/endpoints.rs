@@ -105,6 +105,11 @@ both! {
         assert_eq!(refused, Err(Refused::NoEndpoint(endpoint.id)));
     }
 
+    async fn one_that_was_deleted_meanwhile_lacks_no_key(db: TestDb) {
+        let gone = webhooks_out::endpoints::signing(&db, "default", "whe_gone").await.unwrap();
+        assert_eq!(gone, Err(Refused::NoEndpoint("whe_gone".to_owned())));
+    }
+
     async fn only_the_endpoint_hears_of_its_test(db: TestDb) {
         let (tested, other) = (endpoint(&db).await, endpoint(&db).await);
         let mut tx = db.env.db.begin().await.unwrap();

@@ -9,7 +9,7 @@ use crate::{
     testing::{silence, status},
     webhooks_out::{
         EVENT_TYPES,
-        model::{PAUSES, PAYLOAD_BYTES_MAX, REST_MAX, State, Told, Verdict, has_failed_too_long, payload},
+        model::{Disabled, PAUSES, PAYLOAD_BYTES_MAX, REST_MAX, State, Told, Verdict, has_failed_too_long, payload},
     },
 };
 
@@ -57,6 +57,17 @@ fn a_busy_receiver_is_left_alone_as_long_as_it_asks_but_not_for_ever() {
     // The later of the two counts.
     assert_eq!(Verdict::of(0, &after(429, 90), NOW, MIDDLE).due_at.since(NOW), Duration::from_secs(90));
     assert_eq!(Verdict::of(1, &after(429, 90), NOW, MIDDLE).due_at.since(NOW), PAUSES[1]);
+}
+
+#[test]
+fn the_log_names_the_answer_that_disables_an_endpoint() {
+    let verdict = |code| Verdict::of(0, &status(code), NOW, MIDDLE);
+    let (fine, gone, failed) = (verdict(200), verdict(410), verdict(500));
+    let hopeless = Verdict::hopeless("too_large", NOW);
+    let of = |why: Disabled, all: &[&Verdict]| why.decided_by(all).and_then(|one| one.status);
+    assert_eq!(of(Disabled::Gone, &[&failed, &gone, &fine, &failed]), Some(410));
+    assert_eq!(of(Disabled::Failing, &[&gone, &failed, &hopeless]), Some(500));
+    assert_eq!(of(Disabled::ByHand, &[&failed]), None);
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub(super) struct WebhookEndpoint {
     /// Since when nothing but failures came; after five days it is disabled.
     #[schema(value_type = Option<String>, format = DateTime)]
     failing_since: Option<Timestamp>,
-    /// Until when it asked to be left alone.
+    /// Until when it is left alone: as long as it asked for, or while much that is pending is made due anew.
     #[schema(value_type = Option<String>, format = DateTime)]
     rests_until: Option<Timestamp>,
     /// When it was made.
