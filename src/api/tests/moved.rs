@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     creators::{creator, may_be_narrowed, narrowed},
-    organizations::{Ours, app_on, body, gentlest_first, send},
+    organizations::{Ours, app, body, gentlest_first, send},
     support::{Answered, App},
 };
 use crate::api::{Caller, v1::is_still_hers};
@@ -62,7 +62,7 @@ async fn left(app: &App) -> Vec<(String,)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_narrowed_key_writes_nobody_who_was_moved_to_another_creator_meanwhile() {
-    let app = app_on(TestDb::postgres().await).await;
+    let app = app(TestDb::postgres().await).await;
     let admin = app.admin().await;
     let ours = Ours::make(&app, &admin).await;
     let (ann, jane) = (&ours.ids["creators"], &ours.ids["members"]);
