@@ -91,14 +91,12 @@ async fn strangers(
             }
             Ok(None) => {
                 let mut details = details.clone();
-                match name_creator(tx, organization, &Details::default(), &mut details).await? {
-                    Err(refused) => Fate::Refused(refused),
-                    Ok(()) => {
-                        let joined_at = records[at].joined_at.unwrap_or(env.now());
-                        new.push(New { id: env.id("mem"), details, joined_at });
-                        Fate::Made
-                    }
-                }
+                let named = name_creator(tx, organization, &Details::default(), &mut details).await?;
+                named.map_or_else(Fate::Refused, |()| {
+                    let joined_at = records[at].joined_at.unwrap_or(env.now());
+                    new.push(New { id: env.id("mem"), details, joined_at });
+                    Fate::Made
+                })
             }
         });
     }
