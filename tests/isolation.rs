@@ -85,6 +85,10 @@ const OF_ALL: &[(&str, &str)] = &[
         "by the ids of deliveries that the job itself made",
     ),
     (
+        "jobs/webhooks_out/store/deliveries.rs OLD",
+        "forgets what is old, of everybody",
+    ),
+    (
         "jobs/webhooks_out/store/deliveries.rs PRUNE",
         "forgets what is old, of everybody",
     ),

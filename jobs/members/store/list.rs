@@ -1,7 +1,7 @@
 //! Lists of members. What a filter names is looked up first, so that it costs the same among many members as among few; what it
 //! does not name is walked, newest first.
 
-use super::read::{MemberRow, columns};
+use super::read::{MemberRow, shown_members};
 use crate::kernel::{
     Timestamp,
     db::{Arg, Db, Result, Sql},
@@ -51,7 +51,7 @@ const LAST: &str = "~";
 /// Members out of `$from` of whom `$condition` and all filters hold, newest first by `$order`.
 macro_rules! filtered {
     ($from:literal, $condition:literal, $order:literal) => {
-        columns!(concat!(
+        shown_members!(concat!(
             $from,
             " WHERE m.organization_id = $1 AND ",
             $condition,

@@ -83,7 +83,7 @@ pub fn details(row: &MemberRow, keys: &[KeyRow], tags: &[TagRow]) -> Details {
 }
 
 /// Members as people see them.
-macro_rules! columns {
+macro_rules! shown_members {
     ($rest:expr) => {
         concat!(
             "SELECT m.id, m.email, m.email_verified, m.name, m.phone, m.meta, m.status, m.tier_id, m.joined_at,
@@ -92,9 +92,9 @@ macro_rules! columns {
         )
     };
 }
-pub(super) use columns;
+pub(super) use shown_members;
 
-pub(super) const GET: Sql = Sql::both(columns!("members AS m WHERE m.organization_id = $1 AND m.id = $2"));
+pub(super) const GET: Sql = Sql::both(shown_members!("members AS m WHERE m.organization_id = $1 AND m.id = $2"));
 const BY_KEY: Sql = Sql::both(
     "SELECT member_id FROM member_keys WHERE organization_id = $1 AND provider = $2 AND external_id = $3",
 );

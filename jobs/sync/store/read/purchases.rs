@@ -94,7 +94,7 @@ macro_rules! shown {
                                WHERE p.organization_id = $1 AND p.invoice_id = s.source_id AND h.invoice_id IS NULL), 0)
                    AS BIGINT) AS amount_refunded,
                 EXISTS (SELECT 1 FROM entitlements AS e
-                        WHERE e.member_id = c.member_id AND e.product_id = s.product_id
+                        WHERE e.organization_id = $1 AND e.member_id = c.member_id AND e.product_id = s.product_id
                           AND ", gives_access!("e", "$2"), ") AS has_active_entitlement,
                 s.paid_at, s.created_at
              FROM (", $from, ") AS s
