@@ -11,12 +11,14 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use model::{KEY_ID_PREFIX, Key, KeyError, NAME_CHARS_MAX};
+pub use model::{
+    KEY_ID_PREFIX, Key, KeyError, NAME_CHARS_MAX, OVERLAP_SECONDS_MAX,
+};
 pub use prune_activity::PruneActivity;
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use store::{
-    KeyRow, NewKey, create_key, ensure_organization, find_key, is_organization, list_keys, lock_key, revoke_key, rotate_key,
-    touch_key, used_keys,
+    KeyRow, NewKey, create_key, ensure_organization, find_key, is_organization, list_keys, lock_key,
+    lock_organization, revoke_key, rotate_key, touch_key, used_keys,
 };
 
 use crate::kernel::{CatchUp, Family, JobDef, Schedule};

@@ -31,6 +31,9 @@ pub const KEY_ID_PREFIX: &str = "key_";
 /// Characters of a key's name, which is for people.
 pub const NAME_CHARS_MAX: usize = 100;
 
+/// Seconds for which a key that was rotated may work on.
+pub const OVERLAP_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
+
 /// A key with its secret. It exists when it is made and while a request is checked, and is never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {

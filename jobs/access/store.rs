@@ -88,6 +88,11 @@ const ENSURE_ORGANIZATION: Sql = Sql::both(
     "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
 );
 const ORGANIZATION: Sql = Sql::both("SELECT id FROM organizations WHERE id = $1");
+/// Rows that name the organization can be inserted meanwhile.
+const LOCK_ORGANIZATION: Sql = Sql::split(
+    "SELECT id FROM organizations WHERE id = $1",
+    "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE",
+);
 const CREATE: Sql = Sql::both(concat!(
     "INSERT INTO api_keys (id, organization_id, name, secret_hash, last4, scopes, created_at, expires_at, unlimited,
         creator_id)
@@ -139,6 +144,12 @@ pub async fn ensure_organization(
 pub async fn is_organization(db: &Db, id: &str) -> Result<bool> {
     let found: Option<(String,)> = db.optional(ORGANIZATION, args![id]).await?;
     Ok(found.is_some())
+}
+
+/// Waits for others who do what one at a time may do in an organization, and holds them up until the transaction ends.
+pub async fn lock_organization(tx: &mut Tx, id: &str) -> Result<()> {
+    let _locked: Option<(String,)> = tx.optional(LOCK_ORGANIZATION, args![id]).await?;
+    Ok(())
 }
 
 /// Makes a key. The second half of the answer holds the secret, which cannot be had again.

@@ -18,6 +18,8 @@ pub const META_KEYS_MAX: usize = 50;
 pub const META_KEY_CHARS_MAX: usize = 40;
 /// Characters of a free value that is a text.
 pub const META_VALUE_CHARS_MAX: usize = 500;
+/// How far from zero a free value that is a number may be: as far as a whole number of 64 bits.
+pub const META_NUMBER_MAX: f64 = 9.223_372_036_854_776e18;
 /// Tags of a member.
 pub const TAGS_MAX: usize = 50;
 /// Characters of a tag.
@@ -119,6 +121,9 @@ impl Details {
         })?;
         let has_address = self.email.is_none() || self.normalized_email().is_some();
         check("email", self.email == before.email || has_address, || "this is no address".to_owned())?;
+        check("email", self.email.is_some() || before.email.is_none(), || {
+            "her address can be changed, not taken away".to_owned()
+        })?;
         check_meta(&self.meta)?;
         check("tags", self.tags.len() <= TAGS_MAX, || format!("at most {TAGS_MAX} tags are allowed"))?;
         check("tags", self.tags.iter().all(|tag| fits(tag, TAG_CHARS_MAX)), || {
@@ -141,23 +146,30 @@ fn check(field: &'static str, fits: bool, why: impl Fn() -> String) -> Result<()
     if fits { Ok(()) } else { Err(Invalid { field, why: why() }) }
 }
 
-fn check_meta(meta: &Meta) -> Result<(), Invalid> {
+/// Checks the bounds of free keys and values.
+///
+/// # Errors
+/// What does not fit.
+pub fn check_meta(meta: &Meta) -> Result<(), Invalid> {
     check("meta", meta.len() <= META_KEYS_MAX, || format!("at most {META_KEYS_MAX} keys are allowed"))?;
     check("meta", meta.keys().all(|key| fits(key, META_KEY_CHARS_MAX)), || {
         format!("a key has 1 to {META_KEY_CHARS_MAX} characters")
     })?;
     check("meta", meta.values().all(is_meta), || {
-        format!("a value is a text of at most {META_VALUE_CHARS_MAX} characters, a number, true or false")
+        format!(
+            "a value is a text of at most {META_VALUE_CHARS_MAX} characters, a number of at most 64 bits, true or false"
+        )
     })
 }
 
 /// Whether a value may stand in a member's `meta`.
-pub fn is_meta(value: &Value) -> bool {
+fn is_meta(value: &Value) -> bool {
     match value {
         Value::String(text) => {
             text.chars().count() <= META_VALUE_CHARS_MAX && !text.contains('\0')
         }
-        Value::Bool(_) | Value::Number(_) => true,
+        Value::Bool(_) => true,
+        Value::Number(number) => number.as_f64().is_some_and(|float| float.abs() <= META_NUMBER_MAX),
         Value::Null | Value::Array(_) | Value::Object(_) => false,
     }
 }
@@ -206,6 +218,7 @@ mod tests {
             (meta("a", json!(null)), "meta"),
             (meta("a", json!([1])), "meta"),
             (meta("", json!(1)), "meta"),
+            (meta("a", json!(1e19)), "meta"),
             (meta("a", json!("x".repeat(META_VALUE_CHARS_MAX + 1))), "meta"),
             (key("CRM"), "foreign_keys"),
             (key("a:b"), "foreign_keys"),
@@ -214,6 +227,8 @@ mod tests {
         }
         let many = (0..=META_KEYS_MAX).map(|n| (n.to_string(), json!(n))).collect();
         assert_eq!(Details { meta: many, ..Details::default() }.check().unwrap_err().field, "meta");
-        assert_eq!(meta("a", json!(1.5)).check(), Ok(()));
+        for number in [json!(1.5), json!(i64::MIN), json!(i64::MAX)] {
+            assert_eq!(meta("a", number).check(), Ok(()));
+        }
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 pub use details::{Details, Invalid, Key, Meta};
 pub use edit::{Edit, KeysEdit, MetaEdit};
 pub use disagreement::{Disagreement, Whereabouts, disagreements};
-pub use model::{BillingStatus, EMAIL_BYTES_MAX, Link, LinkSources, NewMember, Whose, link, normalize_email};
+pub use model::{BillingStatus, EMAIL_CHARS_MAX, Link, LinkSources, NewMember, Whose, link, normalize_email};
 
 use crate::kernel::{Data, Family};
 

@@ -2,8 +2,8 @@
 
 use crate::kernel::Timestamp;
 
-/// Longest address that SMTP can carry (RFC 5321, section 4.5.3.1.3, less the angle brackets).
-pub const EMAIL_BYTES_MAX: usize = 254;
+/// Characters of an address: as many as SMTP can carry bytes (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+pub const EMAIL_CHARS_MAX: usize = 254;
 
 /// Where a member stands with her payments, over all her subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +69,7 @@ pub fn normalize_email(address: &str) -> Option<String> {
     let strange = |letter: char| letter.is_whitespace() || letter.is_control();
     let plain = |part: &str| !part.is_empty() && !part.contains(strange);
     let whole = plain(local) && plain(domain) && !local.contains('@');
-    (whole && address.len() <= EMAIL_BYTES_MAX).then(|| address.to_lowercase())
+    (whole && address.chars().count() <= EMAIL_CHARS_MAX).then(|| address.to_lowercase())
 }
 
 /// What is known about the member behind a customer, each as far as it exists.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Outcome, Refused, follow};
+use super::{Outcome, Refused, follow::Following};
 use crate::{
     creators,
     kernel::{
@@ -62,7 +62,9 @@ pub async fn create(
         data: json!({ "joined_at": joined_at }),
     };
     emit(tx, env, &event).await?;
-    follow::written(tx, env, organization, &nothing, details).await?;
+    let mut following = Following::default();
+    following.written(&nothing, details);
+    following.enqueue(tx, env, organization).await?;
     Ok(Ok(id))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Outcome, Refused,
     create::{free, name_creator, put_keys_and_tags},
-    follow,
+    follow::Following,
 };
 use crate::{
     kernel::{
@@ -48,6 +48,20 @@ pub async fn edit(
     whom: Whom<'_>,
     edit: &Edit,
 ) -> Result<Outcome<bool>> {
+    let mut following = Following::default();
+    let done = apply(tx, env, organization, (whom, edit), &mut following).await?;
+    following.enqueue(tx, env, organization).await?;
+    Ok(done)
+}
+
+/// Changes her; what follows from it is noted.
+pub(super) async fn apply(
+    tx: &mut Tx,
+    env: &Env,
+    organization: &str,
+    (whom, edit): (Whom<'_>, &Edit),
+    following: &mut Following,
+) -> Result<Outcome<bool>> {
     let id = whom.id;
     let loose = loose_keys(tx, organization, id, edit).await?;
     let before = match locked(tx, organization, whom).await? {
@@ -74,7 +88,7 @@ pub async fn edit(
     }
     store::update(tx, organization, id, (&before, &after), env.now()).await?;
     put_keys_and_tags(tx, env, organization, id, &before, &after).await?;
-    follow::written(tx, env, organization, &before, &after).await?;
+    following.written(&before, &after);
     Ok(Ok(true))
 }
 

@@ -1,5 +1,7 @@
 //! Having the links to Stripe's customers worked out anew after a change here.
 
+use std::collections::BTreeSet;
+
 use crate::{
     kernel::{
         Env,
@@ -11,42 +13,43 @@ use crate::{
     sync::{FetchObject, ReviewLinks},
 };
 
-/// After a member's details were written: customers whose key came or went are asked for, which links them or notes that
-/// they are linked to somebody else; another address, or another proof of it, may make plain who was not.
-pub(super) async fn written(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    before: &Details,
-    after: &Details,
-) -> Result<()> {
-    let moved = before.keys.symmetric_difference(&after.keys);
-    fetch(tx, env, organization, moved).await?;
-    let proof = |details: &Details| (details.normalized_email(), details.email_verified);
-    if *before != Details::default() && proof(before) != proof(after) {
-        address_moved(tx, env, organization).await?;
-    }
-    Ok(())
+/// What follows from details that were written. It is enqueued after the last of them: a job that waits already is locked until
+/// the commit, and whoever holds a job's lock must not wait for a member's.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// Customers who came or went.
+    customers: BTreeSet<String>,
+    address_moved: bool,
 }
 
-/// Asks for the customers among these keys.
-pub(super) async fn fetch<'a>(
-    tx: &mut Tx,
-    env: &Env,
-    organization: &str,
-    keys: impl Iterator<Item = &'a Key>,
-) -> Result<()> {
-    let has_stripe = env.settings.organizations.get(organization).is_some_and(|one| one.has_stripe);
-    if !has_stripe {
-        return Ok(());
+impl Following {
+    /// After a member's details were written: customers whose key came or went are asked for, which links them or notes
+    /// that they are linked to somebody else; another address, or another proof of it, may make plain who was not.
+    pub(super) fn written(&mut self, before: &Details, after: &Details) {
+        self.moved(before.keys.symmetric_difference(&after.keys));
+        let proof = |details: &Details| (details.normalized_email(), details.email_verified);
+        self.address_moved |= *before != Details::default() && proof(before) != proof(after);
     }
-    let mut jobs = Vec::new();
-    for key in keys.filter(|key| key.is_stripes()) {
-        let fetch = FetchObject::of(ObjectType::Customer, &key.external_id);
-        jobs.push(NewJob::of(organization, &fetch)?);
+
+    /// After keys came or went.
+    pub(super) fn moved<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) {
+        let customers = keys.filter(|key| key.is_stripes());
+        self.customers.extend(customers.map(|key| key.external_id.clone()));
     }
-    outbox::enqueue_many(tx, env, jobs).await?;
-    Ok(())
+
+    /// Enqueues it.
+    pub(super) async fn enqueue(self, tx: &mut Tx, env: &Env, organization: &str) -> Result<()> {
+        let settings = env.settings.organizations.get(organization);
+        if settings.is_some_and(|one| one.has_stripe) {
+            let fetch = |id: &String| NewJob::of(organization, &FetchObject::of(ObjectType::Customer, id));
+            let jobs = self.customers.iter().map(fetch).collect::<std::result::Result<Vec<_>, _>>()?;
+            outbox::enqueue_many(tx, env, jobs).await?;
+        }
+        if self.address_moved {
+            address_moved(tx, env, organization).await?;
+        }
+        Ok(())
+    }
 }
 
 /// After an address came or went: whose customers were not plain is looked at again.

@@ -7,11 +7,12 @@ use serde_json::json;
 use super::{
     Outcome, Refused,
     create::{meanwhile, name_creator},
-    edit::{Whom, edit},
-    follow,
+    edit::{Whom, apply},
+    follow::Following,
     record::Record,
 };
 use crate::{
+    access,
     kernel::{
         Env, Timestamp,
         db::{Result, Tx},
@@ -40,6 +41,9 @@ pub enum Fate {
 /// address; with `update` she is brought up to the record. A second time, nothing is written. It makes no difference
 /// which records come in one call: those that may be about one member are written one after the other.
 ///
+/// Imports of an organization wait for each other, batch by batch. Locks are taken in one order: the organization, the members who
+/// are there by their ids, what is written, and at last the jobs that follow.
+///
 /// # Errors
 /// A conflict, or a database that is busy, when others write the same members meanwhile: tried again, they are seen.
 pub async fn import(
@@ -52,14 +56,34 @@ pub async fn import(
     let nothing = Details::default();
     let all: Vec<Details> = records.iter().map(|record| record.edit.apply(&nothing)).collect();
     let checks: Vec<Outcome<()>> = all.iter().map(|details| details.check().map_err(Refused::from)).collect();
-    let mut fates = Vec::with_capacity(records.len());
+    // Two imports would wait for each other's addresses, keys and members.
+    access::lock_organization(tx, organization).await?;
+    if update {
+        let known = Known::read(tx, organization, &sound(&all, &checks)).await?;
+        let there: BTreeSet<&str> = known.by_key.values().chain(known.by_email.values()).map(String::as_str).collect();
+        store::lock_many(tx, organization, &there.into_iter().collect::<Vec<_>>()).await?;
+    }
+    let (mut fates, mut following) = (Vec::with_capacity(records.len()), Following::default());
     while fates.len() < records.len() {
         let done = fates.len();
-        fates.extend(
-            strangers(tx, env, organization, &records[done..], &all[done..], &checks[done..], update).await?,
-        );
+        let rest = Rest { records: &records[done..], all: &all[done..], checks: &checks[done..] };
+        fates.extend(strangers(tx, env, organization, rest, update, &mut following).await?);
     }
+    following.enqueue(tx, env, organization).await?;
     Ok(fates)
+}
+
+/// What the records say that may be written.
+fn sound<'a>(all: &'a [Details], checks: &[Outcome<()>]) -> Vec<&'a Details> {
+    all.iter().zip(checks).filter(|(_, check)| check.is_ok()).map(|(details, _)| details).collect()
+}
+
+/// Records that are still to be written, what they say, and whether they may be.
+#[derive(Clone, Copy)]
+struct Rest<'a> {
+    records: &'a [Record],
+    all: &'a [Details],
+    checks: &'a [Outcome<()>],
 }
 
 /// Writes as many of the first records as are certainly of different members.
@@ -67,13 +91,11 @@ async fn strangers(
     tx: &mut Tx,
     env: &Env,
     organization: &str,
-    records: &[Record],
-    all: &[Details],
-    checks: &[Outcome<()>],
+    Rest { records, all, checks }: Rest<'_>,
     update: bool,
+    following: &mut Following,
 ) -> Result<Vec<Fate>> {
-    let sound = all.iter().zip(checks).filter(|(_, check)| check.is_ok()).map(|(details, _)| details);
-    let known = Known::read(tx, organization, &sound.collect::<Vec<_>>()).await?;
+    let known = Known::read(tx, organization, &sound(all, checks)).await?;
     let mut fates = Vec::with_capacity(records.len());
     let (mut new, mut there, mut met) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for (at, (details, check)) in all.iter().zip(checks).enumerate() {
@@ -101,10 +123,10 @@ async fn strangers(
         });
     }
     make(tx, env, organization, &new).await?;
+    following.moved(new.iter().flat_map(|one| &one.details.keys));
     if update {
-        // Within a round in the order of the members' ids, as everybody locks them.
         for (id, at) in there {
-            fates[at] = bring_up(tx, env, organization, &id, &records[at].edit).await?;
+            fates[at] = bring_up(tx, env, organization, &id, &records[at].edit, following).await?;
         }
     }
     Ok(fates)
@@ -144,7 +166,7 @@ async fn make(tx: &mut Tx, env: &Env, organization: &str, new: &[New]) -> Result
         return Err(meanwhile());
     }
     emit_many(tx, env, &events).await?;
-    follow::fetch(tx, env, organization, keys.into_iter().map(|(key, _)| key)).await
+    Ok(())
 }
 
 /// Brings a member up to a record. What the record does not name stays.
@@ -154,8 +176,9 @@ async fn bring_up(
     organization: &str,
     id: &str,
     record: &Edit,
+    following: &mut Following,
 ) -> Result<Fate> {
-    Ok(match edit(tx, env, organization, Whom::is(id), record).await? {
+    Ok(match apply(tx, env, organization, (Whom::is(id), record), following).await? {
         Ok(true) => Fate::Changed,
         Ok(false) => Fate::Known,
         Err(refused) => Fate::Refused(refused),

@@ -11,7 +11,7 @@ use super::{Fate, Refused, import, record::Record};
 use crate::{
     access::ensure_organization,
     args, both, creators,
-    kernel::{Env, db::{self, Sql}},
+    kernel::{Env, db::{self, Sql, Tx}},
     members::{Edit, Key, KeysEdit},
     testing::TestDb,
 };
@@ -22,7 +22,7 @@ const FILES: usize = 24;
 fn record(email: &str, keys: &[&str]) -> Record {
     let key = |id: &&str| Key { provider: "old".to_owned(), external_id: (*id).to_owned() };
     let edit = Edit {
-        email: Some(email.to_owned()),
+        email: Some(Some(email.to_owned())),
         keys: KeysEdit::Add(keys.iter().map(key).collect()),
         tags: Some(["old".to_owned()].into()),
         ..Edit::default()
@@ -158,4 +158,32 @@ both! {
         assert_eq!((made, db.count("members").await, db.count("member_keys").await), (40, 40, 20));
         assert_eq!((db.count("events").await, db.count("member_tags").await), (40, 40));
     }
+}
+
+/// Each changes the address of two members, the other way round. SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn imports_that_change_the_same_members_wait_for_each_other() {
+    let db = TestDb::postgres().await;
+    all(&db, &[record("a@example.com", &["1"]), record("b@example.com", &["2"])], true).await.unwrap();
+    let change = async |tx: &mut Tx, env: &Env, email: &str, key: &str| {
+        let fates = import(tx, env, "default", &[record(email, &[key])], true).await.unwrap();
+        assert_eq!(fates, [Fate::Changed]);
+    };
+    let (one, other) = (db.node().await, db.node().await);
+    let mut tx = one.db.begin().await.unwrap();
+    change(&mut tx, &one, "a1@example.com", "1").await;
+    let tracker = tokio_util::task::TaskTracker::new();
+    let second = tracker.spawn(async move {
+        let mut tx = other.db.begin().await.unwrap();
+        for (email, key) in [("b2@example.com", "2"), ("a2@example.com", "1")] {
+            let fates = import(&mut tx, &other, "default", &[record(email, &[key])], true).await.unwrap();
+            assert_eq!(fates, [Fate::Changed]);
+        }
+        tx.commit().await.unwrap();
+    });
+    db.until_one_waits().await;
+    change(&mut tx, &one, "b1@example.com", "2").await;
+    tx.commit().await.unwrap();
+    second.await.unwrap();
+    assert_eq!(db.count("members WHERE email IN ('a2@example.com', 'b2@example.com')").await, 2);
 }

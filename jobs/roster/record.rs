@@ -78,7 +78,7 @@ pub fn read(mut fields: Fields, provider: Option<&str>) -> Result<Record, Invali
     };
     let archived_at = rest.take(&["archived_at"]).map(|_| true);
     let edit = Edit {
-        email: Some(email),
+        email: Some(Some(email)),
         email_verified: rest.flag("email_verified", &["email_verified", "email_confirm"])?,
         name: name.map(Some),
         phone: rest.text("phone", &["phone", "mobile"])?.map(Some),
@@ -295,7 +295,7 @@ mod tests {
         );
         let record = record.unwrap();
         let edit = &record.edit;
-        assert_eq!(edit.email.as_deref(), Some("jane@example.com"));
+        assert_eq!(edit.email, Some(Some("jane@example.com".to_owned())));
         assert_eq!(edit.name, Some(Some("Jane Smith".to_owned())));
         assert_eq!(edit.phone, Some(Some("07700900123".to_owned())));
         assert_eq!((edit.archived, edit.email_verified), (Some(true), None));

@@ -95,7 +95,7 @@ pub(super) async fn details(env: &Env, id: &str) -> Details {
 }
 
 fn address(email: &str) -> Edit {
-    Edit { email: Some(email.to_owned()), ..Edit::default() }
+    Edit { email: Some(Some(email.to_owned())), ..Edit::default() }
 }
 
 fn keys(keys: &[Key]) -> Edit {
@@ -224,7 +224,7 @@ both! {
     async fn everything_that_is_written_is_read_again(db: TestDb) {
         let id = made(&db, &jane("jane@example.com")).await;
         let all = Edit {
-            email: Some("joan@example.com".to_owned()),
+            email: Some(Some("joan@example.com".to_owned())),
             email_verified: Some(true),
             name: Some(None),
             phone: Some(Some("+44 7700 900123".to_owned())),

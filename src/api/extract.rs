@@ -16,6 +16,7 @@ use super::{
     decode::{self, Fault},
     error::Problem,
     limits::{JSON_DEPTH_MAX, PARAMETER_CHARS_MAX},
+    numbers,
     state::ApiState,
 };
 
@@ -83,6 +84,10 @@ fn not_json() -> Problem {
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Problem::new(Code::InvalidJson, error.to_string()))?;
+    if !numbers::are_exact(bytes) {
+        let detail = "the body has a number that would be rounded, because it is longer than a floating point number of 64 bits: write it as a text";
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
     tidy(&mut value, JSON_DEPTH_MAX)?;
     decode::from_json(value).map_err(refuse_field)
 }

@@ -26,9 +26,6 @@ pub const KEY_CACHE_MAX: usize = 10_000;
 /// Pause between two notes that a key was used.
 pub const KEY_TOUCH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Seconds for which a rotated key may work on.
-pub const KEY_OVERLAP_MAX: i64 = 30 * 24 * 60 * 60;
-
 /// How long a rotated key works on unless the request says otherwise.
 pub const KEY_OVERLAP_DEFAULT: Duration = Duration::from_hours(24);
 

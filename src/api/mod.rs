@@ -15,6 +15,7 @@ mod given;
 mod guard;
 mod hide;
 pub mod limits;
+mod numbers;
 mod observe;
 mod once;
 mod open;

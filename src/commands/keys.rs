@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use memberd_jobs::{
-    access::{self, KeyRow, NAME_CHARS_MAX, NewKey, Scopes, activity::Call},
+    access::{self, KeyRow, NAME_CHARS_MAX, NewKey, OVERLAP_SECONDS_MAX, Scopes, activity::Call},
     creators,
     kernel::Env,
 };
@@ -54,8 +54,8 @@ enum Action {
     Rotate {
         /// `key_…`, as `keys list` shows it
         id: String,
-        /// How long the old one works on, so that its users can be given the new one
-        #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "24h")]
+        /// How long the old one works on, so that its users can be given the new one; at most 30d
+        #[arg(long, value_name = "DURATION", value_parser = overlap, default_value = "24h")]
         overlap: Duration,
     },
     /// Show the keys, newest first; never their secrets
@@ -107,6 +107,18 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             }
         }
     })
+}
+
+/// How long a rotated key works on: as long as the API allows.
+fn overlap(text: &str) -> Result<Duration, String> {
+    let most = Duration::from_secs(OVERLAP_SECONDS_MAX.unsigned_abs());
+    let overlap = parse_duration(text)?;
+    if overlap > most {
+        return Err(
+            "an old key works on for at most 30d: rotate it later, or make another key".to_owned(),
+        );
+    }
+    Ok(overlap)
 }
 
 /// A key that somebody wants.
@@ -297,4 +309,18 @@ async fn revoke(env: &Env, global: &Global, organization: &str, id: &str) -> Out
 
 fn scope_list(key: &KeyRow) -> Vec<&str> {
     key.scopes.split(' ').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rotated_key_works_on_no_longer_than_the_api_allows() {
+        let longest = u64::try_from(OVERLAP_SECONDS_MAX).unwrap();
+        assert_eq!(overlap("30d"), Ok(Duration::from_secs(longest)));
+        assert_eq!(overlap("0s"), Ok(Duration::ZERO));
+        assert!(overlap("31d").unwrap_err().contains("at most 30d"));
+        assert!(overlap("soon").is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! Endpoints: where events are sent.
 
 use crate::{
-    args,
+    access, args,
     kernel::{
         Timestamp,
         db::{Db, Result, Sql, Tx},
@@ -80,11 +80,6 @@ const LOCK: Sql = Sql::split(
 const LIST: Sql = Sql::both(endpoint!(
     "WHERE organization_id = $1 AND (CAST($2 AS TEXT) IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
 ));
-/// Whoever makes one waits here for whoever is making one.
-const LOCK_ORGANIZATION: Sql = Sql::split(
-    "SELECT id FROM organizations WHERE id = $1",
-    "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE",
-);
 const COUNT: Sql = Sql::both("SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1");
 const INSERT: Sql = Sql::both(
     "INSERT INTO webhook_endpoints (id, organization_id, url, description, event_types, created_at, updated_at)
@@ -137,7 +132,8 @@ pub async fn list(
 
 /// How many the organization has; there are no more until `tx` ends.
 pub(in crate::webhooks_out) async fn count(tx: &mut Tx, organization: &str) -> Result<i64> {
-    let _locked: Vec<(String,)> = tx.all(LOCK_ORGANIZATION, args![organization]).await?;
+    // Whoever makes one waits here for whoever is making one.
+    access::lock_organization(tx, organization).await?;
     let (count,): (i64,) = tx.one(COUNT, args![organization]).await?;
     Ok(count)
 }

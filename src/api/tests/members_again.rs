@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use axum::{body::Body, http::Method};
-use memberd_jobs::kernel::{Registry, db::Sql, idempotency};
+use memberd_jobs::{
+    both,
+    kernel::{Registry, db::Sql, idempotency},
+};
 use serde_json::{Value, json};
 
 use super::{
-    members_written::{MEMBERS, app, make, path_of, refusal, refused},
+    members_written::{MEMBERS, app, app_on, make, path_of, refusal, refused},
     mirror::fill,
     support::{Answered, App, request},
 };
@@ -132,153 +135,151 @@ async fn a_deleted_member_is_out_of_the_way_and_can_be_restored() {
     assert_eq!(purge.code(), "unknown_field");
 }
 
-#[tokio::test]
-async fn a_repeated_creation_makes_one_member_and_answers_the_same() {
-    let (app, key) = app().await;
-    let body = json!({"email": "jane@example.com", "meta": {"a": 1}});
-    let once = async |name: &str, body: &Value| {
-        with(
-            &app,
-            (Method::POST, &key, MEMBERS),
-            ("idempotency-key", name),
-            body,
-        )
-        .await
-    };
-    let first = once("one", &body).await;
-    assert_eq!(first.status, 201, "{}", first.text);
-    let again = once("one", &body).await;
-    assert_eq!((again.status, &again.text), (first.status, &first.text));
-    assert_eq!(again.headers["idempotency-replayed"], "true");
-    for header in ["location", "etag"] {
-        assert_eq!(again.headers[header], first.headers[header]);
-    }
-    let other = once("one", &json!({"email": "joan@example.com"})).await;
-    assert_eq!(
-        (other.status.as_u16(), other.code()),
-        (422, "idempotency_key_reused".to_owned())
-    );
-    // A refused creation frees its key.
-    assert_eq!(once("two", &body).await.code(), "email_taken");
-    assert_eq!(
-        once("two", &json!({"email": "joan@example.com"}))
+both! {
+    async fn a_repeated_creation_makes_one_member_and_answers_the_same(db: TestDb) {
+        let (app, key) = app_on(db).await;
+        let body = json!({"email": "jane@example.com", "meta": {"a": 1}});
+        let once = async |name: &str, body: &Value| {
+            with(
+                &app,
+                (Method::POST, &key, MEMBERS),
+                ("idempotency-key", name),
+                body,
+            )
             .await
-            .status,
-        201
-    );
-    assert_eq!(app.db.count("members").await, 2);
-}
-
-#[tokio::test]
-async fn twenty_creations_at_once_with_one_key_make_one_member() {
-    let (app, key) = app().await;
-    let body = json!({"email": "jane@example.com"});
-    let tries = (0..20).map(|_| {
-        with(
-            &app,
-            (Method::POST, &key, MEMBERS),
-            ("idempotency-key", "one"),
-            &body,
-        )
-    });
-    let answers = futures::future::join_all(tries).await;
-    let made: Vec<_> = answers
-        .iter()
-        .filter(|answer| answer.status == 201)
-        .collect();
-    assert!(!made.is_empty());
-    assert!(made.iter().all(|answer| answer.text == made[0].text));
-    for answer in answers.iter().filter(|answer| answer.status != 201) {
-        assert_eq!(answer.code(), "idempotency_in_progress");
+        };
+        let first = once("one", &body).await;
+        assert_eq!(first.status, 201, "{}", first.text);
+        let again = once("one", &body).await;
+        assert_eq!((again.status, &again.text), (first.status, &first.text));
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        for header in ["location", "etag"] {
+            assert_eq!(again.headers[header], first.headers[header]);
+        }
+        let other = once("one", &json!({"email": "joan@example.com"})).await;
+        assert_eq!(
+            (other.status.as_u16(), other.code()),
+            (422, "idempotency_key_reused".to_owned())
+        );
+        // A refused creation frees its key.
+        assert_eq!(once("two", &body).await.code(), "email_taken");
+        assert_eq!(
+            once("two", &json!({"email": "joan@example.com"}))
+                .await
+                .status,
+            201
+        );
+        assert_eq!(app.db.count("members").await, 2);
     }
-    assert_eq!(app.db.count("members").await, 1);
-}
 
-#[tokio::test]
-async fn a_crash_between_claim_and_answer_leaves_nothing_and_is_done_again() {
-    let (app, key) = app().await;
-    let body = json!({"email": "jane@example.com"});
-    let once = async || {
-        with(
-            &app,
-            (Method::POST, &key, MEMBERS),
-            ("idempotency-key", "one"),
-            &body,
-        )
-        .await
-    };
-    let full = once().await.json();
-    // As if the process had died after the claim: the member is not there, and the answer neither.
-    app.db
-        .execute(
-            Sql::both("UPDATE idempotency_keys SET status = NULL, body = NULL"),
-            &[],
-        )
-        .await;
-    app.db.execute(Sql::both("DELETE FROM members"), &[]).await;
-    assert_eq!(once().await.code(), "idempotency_in_progress");
-    app.clock.advance(idempotency::KEEP / 12);
-    let again = once().await;
-    assert_eq!(again.status, 201, "{}", again.text);
-    assert_ne!(again.json()["id"], full["id"]);
-    assert_eq!(app.db.count("members").await, 1);
-}
-
-/// Seed rows 4 to 6, 40 to 45, 113, 114, 156, 159.
-#[tokio::test]
-async fn written_members_are_found_by_what_was_written() {
-    let (app, key) = app().await;
-    for (email, rest) in [
-        (
-            "a@example.com",
-            json!({"tags": ["vip"], "joined_at": "2025-01-01T00:00:00Z"}),
-        ),
-        (
-            "b@example.com",
-            json!({"tags": ["vip", "press"], "archived": true}),
-        ),
-        (
-            "c@example.com",
-            json!({"foreign_keys": [{"key": "crm", "value": "3"}]}),
-        ),
-    ] {
-        let mut body = rest;
-        body["email"] = json!(email);
-        make(&app, &key, &body).await;
-        app.clock.advance(Duration::from_secs(1));
-    }
-    for (query, expected) in [
-        ("", "c b a"),
-        ("tag=vip", "b a"),
-        ("tag=press", "b"),
-        ("tag=VIP", ""),
-        ("archived=true", "b"),
-        ("archived=false", "c a"),
-        ("tag=vip&archived=false", "a"),
-        ("foreign_key%5Bkey%5D=crm&foreign_key%5Bvalue%5D=3", "c"),
-        (
-            "joined_after=2025-01-01T00:00:00Z&joined_before=2025-01-02T00:00:00Z",
-            "a",
-        ),
-        ("joined_before=2025-01-01T00:00:00Z", ""),
-        ("created_after=2026-01-15T10:30:01Z", "c b"),
-        ("created_before=2026-01-15T10:30:01Z", "a"),
-        ("email=B@example.com", "b"),
-    ] {
-        let page = app.get(&key, &format!("{MEMBERS}?{query}")).await;
-        assert_eq!(page.status, 200, "{query}: {}", page.text);
-        let page = page.json();
-        let rows = page["data"].as_array().unwrap().iter();
-        let found: Vec<_> = rows
-            .map(|row| &row["email"].as_str().unwrap()[..1])
+    async fn twenty_creations_at_once_with_one_key_make_one_member(db: TestDb) {
+        let (app, key) = app_on(db).await;
+        let body = json!({"email": "jane@example.com"});
+        let tries = (0..20).map(|_| {
+            with(
+                &app,
+                (Method::POST, &key, MEMBERS),
+                ("idempotency-key", "one"),
+                &body,
+            )
+        });
+        let answers = futures::future::join_all(tries).await;
+        let made: Vec<_> = answers
+            .iter()
+            .filter(|answer| answer.status == 201)
             .collect();
-        assert_eq!(found.join(" "), expected, "{query}");
+        assert!(!made.is_empty());
+        assert!(made.iter().all(|answer| answer.text == made[0].text));
+        for answer in answers.iter().filter(|answer| answer.status != 201) {
+            assert_eq!(answer.code(), "idempotency_in_progress");
+        }
+        assert_eq!(app.db.count("members").await, 1);
     }
-    let listed = app
-        .get(&key, &format!("{MEMBERS}?limit=1&tag=press"))
-        .await
-        .json();
-    assert_eq!(listed["data"][0]["tags"], json!(["press", "vip"]));
+
+    async fn a_crash_between_claim_and_answer_leaves_nothing_and_is_done_again(db: TestDb) {
+        let (app, key) = app_on(db).await;
+        let body = json!({"email": "jane@example.com"});
+        let once = async || {
+            with(
+                &app,
+                (Method::POST, &key, MEMBERS),
+                ("idempotency-key", "one"),
+                &body,
+            )
+            .await
+        };
+        let full = once().await.json();
+        // As if the process had died after the claim: the member is not there, and the answer neither.
+        app.db
+            .execute(
+                Sql::both("UPDATE idempotency_keys SET status = NULL, body = NULL"),
+                &[],
+            )
+            .await;
+        app.db.execute(Sql::both("DELETE FROM members"), &[]).await;
+        assert_eq!(once().await.code(), "idempotency_in_progress");
+        app.clock.advance(idempotency::KEEP / 12);
+        let again = once().await;
+        assert_eq!(again.status, 201, "{}", again.text);
+        assert_ne!(again.json()["id"], full["id"]);
+        assert_eq!(app.db.count("members").await, 1);
+    }
+
+    /// Seed rows 4 to 6, 40 to 45, 113, 114, 156, 159.
+    async fn written_members_are_found_by_what_was_written(db: TestDb) {
+        let (app, key) = app_on(db).await;
+        for (email, rest) in [
+            (
+                "a@example.com",
+                json!({"tags": ["vip"], "joined_at": "2025-01-01T00:00:00Z"}),
+            ),
+            (
+                "b@example.com",
+                json!({"tags": ["vip", "press"], "archived": true}),
+            ),
+            (
+                "c@example.com",
+                json!({"foreign_keys": [{"key": "crm", "value": "3"}]}),
+            ),
+        ] {
+            let mut body = rest;
+            body["email"] = json!(email);
+            make(&app, &key, &body).await;
+            app.clock.advance(Duration::from_secs(1));
+        }
+        for (query, expected) in [
+            ("", "c b a"),
+            ("tag=vip", "b a"),
+            ("tag=press", "b"),
+            ("tag=VIP", ""),
+            ("archived=true", "b"),
+            ("archived=false", "c a"),
+            ("tag=vip&archived=false", "a"),
+            ("foreign_key%5Bkey%5D=crm&foreign_key%5Bvalue%5D=3", "c"),
+            (
+                "joined_after=2025-01-01T00:00:00Z&joined_before=2025-01-02T00:00:00Z",
+                "a",
+            ),
+            ("joined_before=2025-01-01T00:00:00Z", ""),
+            ("created_after=2026-01-15T10:30:01Z", "c b"),
+            ("created_before=2026-01-15T10:30:01Z", "a"),
+            ("email=B@example.com", "b"),
+        ] {
+            let page = app.get(&key, &format!("{MEMBERS}?{query}")).await;
+            assert_eq!(page.status, 200, "{query}: {}", page.text);
+            let page = page.json();
+            let rows = page["data"].as_array().unwrap().iter();
+            let found: Vec<_> = rows
+                .map(|row| &row["email"].as_str().unwrap()[..1])
+                .collect();
+            assert_eq!(found.join(" "), expected, "{query}");
+        }
+        let listed = app
+            .get(&key, &format!("{MEMBERS}?limit=1&tag=press"))
+            .await
+            .json();
+        assert_eq!(listed["data"][0]["tags"], json!(["press", "vip"]));
+    }
 }
 
 #[tokio::test]

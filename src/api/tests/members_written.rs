@@ -1,15 +1,26 @@
 //! Members made and changed over HTTP.
 
-use axum::http::Method;
-use memberd_jobs::access::Scope;
+use axum::{body::Body, http::Method};
+use memberd_jobs::{
+    access::Scope,
+    both,
+    kernel::{outbox::NewJob, ports::ObjectType},
+    sync::FetchObject,
+    testing::TestDb,
+};
 use serde_json::{Value, json};
 
-use super::support::{Answered, App};
+use super::support::{Answered, App, request};
 
 pub(super) const MEMBERS: &str = "/v1/members";
 
 pub(super) async fn app() -> (App, String) {
-    let app = App::new().await;
+    app_on(TestDb::sqlite().await).await
+}
+
+/// The same on either database.
+pub(super) async fn app_on(db: TestDb) -> (App, String) {
+    let app = App::on(db).await;
     let key = app
         .key("default", &[Scope::MembersRead, Scope::MembersWrite])
         .await;
@@ -233,6 +244,86 @@ async fn a_put_replaces_what_it_names_and_name_and_address_in_any_case() {
         refusal(&nameless),
         refused(400, "invalid_request", "#/email")
     );
+    let taken = app
+        .write(
+            Method::PUT,
+            &key,
+            &path_of(&before),
+            &json!({"email": null}),
+        )
+        .await;
+    assert_eq!(refusal(&taken), refused(422, "invalid_request", "#/email"));
+}
+
+both! {
+    /// A Stripe customer may have no address.
+    async fn a_member_without_an_address_is_written_back_as_she_was_read(db: TestDb) {
+        let (app, key) = app_on(db).await;
+        let customer = json!({"id": "cus_9", "object": "customer", "created": 1_760_000_000, "livemode": false,
+            "name": "Jane", "metadata": {}});
+        app.db.stripe.put(&customer);
+        let fetch = FetchObject::of(ObjectType::Customer, "cus_9");
+        app.db.enqueue(NewJob::of("default", &fetch).unwrap()).await;
+        app.db.drain(&app.state.registry).await;
+        let read = app.get(&key, "/v1/members/ext:stripe:cus_9").await.json();
+        assert_eq!(read["email"], Value::Null, "{read}");
+        let fields = [
+            "email",
+            "name",
+            "email_verified",
+            "phone",
+            "meta",
+            "tags",
+            "foreign_keys",
+        ];
+        let same: Value = fields
+            .map(|field| (field.to_owned(), read[field].clone()))
+            .into_iter()
+            .collect();
+        let written = app.write(Method::PUT, &key, &path_of(&read), &same).await;
+        assert_eq!((written.status.as_u16(), written.json()), (200, read));
+    }
+
+    /// Neither longer nor shorter, and what cannot be held is refused.
+    async fn numbers_come_back_as_they_were_written(db: TestDb) {
+        let (app, key) = app_on(db).await;
+        let body = |number: &str| format!(r#"{{"email":"jane@example.com","meta":{{"n":{number}}}}}"#);
+        let write = async |number: &str| {
+            let request =
+                request(Method::POST, "/v1/members", &key).header("content-type", "application/json");
+            app.send(request.body(Body::from(body(number))).unwrap())
+                .await
+        };
+        for long in ["0.12345678901234567890", "123456789012345678901234567890.5"] {
+            let answer = write(long).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.code()),
+                (400, "invalid_request".to_owned()),
+                "{long}"
+            );
+            assert!(answer.text.contains("rounded"), "{}", answer.text);
+        }
+        let made = write("9007199254740993").await;
+        assert!(
+            made.text.contains(r#""n":9007199254740993"#),
+            "{}",
+            made.text
+        );
+        let path = path_of(&made.json());
+        for number in [
+            "0.1",
+            "1.1754943508222875e-38",
+            "9.99",
+            "-9223372036854775808",
+        ] {
+            let merge = request(Method::PATCH, &path, &key).header("content-type", "application/json");
+            let merge = merge
+                .body(Body::from(format!(r#"{{"meta":{{"n":{number}}}}}"#)))
+                .unwrap();
+            let text = app.send(merge).await.text;
+            assert!(text.contains(&format!(r#""n":{number}"#)), "{text}");
+        }
+    }
 }
 
 /// Seed rows 21, 22, 123, 159.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{extract::State, response::Response};
-use memberd_jobs::access::{self, KeyRow, Scopes};
+use memberd_jobs::access::{self, KeyRow, OVERLAP_SECONDS_MAX, Scopes};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -11,12 +11,11 @@ use utoipa::ToSchema;
 use super::model::CreatedKey;
 use crate::api::{
     Answer, ApiState, Begun, Caller, Code, IdempotencyKey, Kept, MaybeJson, NoQuery, Once, Path,
-    Problem, Whole,
-    limits::{KEY_OVERLAP_DEFAULT, KEY_OVERLAP_MAX},
+    Problem, Whole, limits::KEY_OVERLAP_DEFAULT,
 };
 
 /// Seconds for which the old key works on.
-type Overlap = Whole<0, KEY_OVERLAP_MAX>;
+type Overlap = Whole<0, OVERLAP_SECONDS_MAX>;
 
 /// How to rotate.
 #[derive(Default, Deserialize, ToSchema)]

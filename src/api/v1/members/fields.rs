@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memberd_jobs::members::{
-    EMAIL_BYTES_MAX, Key, Meta,
+    EMAIL_CHARS_MAX, Key, Meta,
     details::{
-        EXTERNAL_ID_CHARS_MAX, KEYS_MAX, META_KEY_CHARS_MAX, META_KEYS_MAX, META_VALUE_CHARS_MAX,
-        NAME_CHARS_MAX, PHONE_CHARS_MAX, PROVIDER_CHARS_MAX, TAG_CHARS_MAX, TAGS_MAX, is_meta,
+        EXTERNAL_ID_CHARS_MAX, KEYS_MAX, META_KEY_CHARS_MAX, META_KEYS_MAX, META_NUMBER_MAX,
+        META_VALUE_CHARS_MAX, NAME_CHARS_MAX, PHONE_CHARS_MAX, PROVIDER_CHARS_MAX, TAG_CHARS_MAX,
+        TAGS_MAX, check_meta,
     },
     normalize_email,
 };
@@ -41,7 +42,7 @@ impl<'de> Deserialize<'de> for Email {
         let text = String::deserialize(deserializer)?;
         if normalize_email(&text).is_none() {
             let why = format!(
-                "an address of at most {EMAIL_BYTES_MAX} bytes is expected, such as jane@example.com"
+                "an address of at most {EMAIL_CHARS_MAX} characters is expected, such as jane@example.com"
             );
             return Err(D::Error::custom(why));
         }
@@ -54,7 +55,7 @@ impl PartialSchema for Email {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
-            .max_length(Some(EMAIL_BYTES_MAX))
+            .max_length(Some(EMAIL_CHARS_MAX))
             .into()
     }
 }
@@ -163,7 +164,7 @@ pub(super) struct MetaBody(pub(super) Meta);
 impl<'de> Deserialize<'de> for MetaBody {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let meta = Meta::deserialize(deserializer)?;
-        check_meta(&meta)?;
+        check_meta(&meta).map_err(|invalid| D::Error::custom(invalid.why))?;
         Ok(Self(meta))
     }
 }
@@ -190,7 +191,7 @@ impl<'de> Deserialize<'de> for MetaMerge {
         let set = changes
             .iter()
             .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
-        check_meta(&set.collect())?;
+        check_meta(&set.collect()).map_err(|invalid| D::Error::custom(invalid.why))?;
         Ok(Self(changes))
     }
 }
@@ -203,22 +204,6 @@ impl PartialSchema for MetaMerge {
 
 impl ToSchema for MetaMerge {}
 
-fn check_meta<E: serde::de::Error>(meta: &Meta) -> Result<(), E> {
-    at_most(meta.len(), META_KEYS_MAX, "keys")?;
-    let key_fits = |key: &String| (1..=META_KEY_CHARS_MAX).contains(&key.chars().count());
-    if let Some(key) = meta.keys().find(|key| !key_fits(key)) {
-        let why = format!("the key `{key}` does not have 1 to {META_KEY_CHARS_MAX} characters");
-        return Err(E::custom(why));
-    }
-    if let Some((key, _)) = meta.iter().find(|(_, value)| !is_meta(value)) {
-        let why = format!(
-            "the value of `{key}` is not a text of at most {META_VALUE_CHARS_MAX} characters, a number, true or false"
-        );
-        return Err(E::custom(why));
-    }
-    Ok(())
-}
-
 fn meta_schema(removes: bool) -> RefOr<Schema> {
     let one = |kind: Type| ObjectBuilder::new().schema_type(kind);
     let text = |max| {
@@ -228,7 +213,11 @@ fn meta_schema(removes: bool) -> RefOr<Schema> {
     };
     let mut value = OneOfBuilder::new()
         .item(text(META_VALUE_CHARS_MAX))
-        .item(one(Type::Number))
+        .item(
+            one(Type::Number)
+                .minimum(Some(-META_NUMBER_MAX))
+                .maximum(Some(META_NUMBER_MAX)),
+        )
         .item(one(Type::Boolean));
     if removes {
         value = value.item(one(Type::Null));

@@ -21,8 +21,10 @@ use crate::api::{
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "jane@example.com", "name": "Jane Smith", "meta": {"customer_id": "cust_001"}}))]
 pub(super) struct MemberBody {
-    /// Her address.
-    email: Email,
+    /// Her address; null only if she has none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required = true)]
+    email: Option<Email>,
     /// Her display name; left out or null, she has none.
     name: Option<Name>,
     /// Whether she has proved that the address is hers; left out, another address is not proved.
@@ -58,7 +60,7 @@ pub(super) struct MemberBody {
 impl MemberBody {
     fn into_edit(self) -> Edit {
         Edit {
-            email: Some(self.email.0),
+            email: Some(self.email.map(|email| email.0)),
             email_verified: self.email_verified,
             name: Some(self.name.map(|text| text.0)),
             phone: self.phone.said().map(|phone| phone.map(|text| text.0)),

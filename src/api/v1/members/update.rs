@@ -62,7 +62,7 @@ pub(super) struct MemberEditBody {
 impl MemberEditBody {
     fn into_edit(self) -> Edit {
         Edit {
-            email: self.email.map(|email| email.0),
+            email: self.email.map(|email| Some(email.0)),
             email_verified: self.email_verified,
             name: self.name.said().map(|name| name.map(|text| text.0)),
             phone: self.phone.said().map(|phone| phone.map(|text| text.0)),
