@@ -12,13 +12,14 @@ mod store;
 mod tests;
 
 pub use model::{
-    KEY_ID_PREFIX, Key, KeyError, NAME_CHARS_MAX, OVERLAP_SECONDS_MAX,
+    KEY_ID_PREFIX, Key, KeyError, NAME_CHARS_MAX, OVERLAP_SECONDS_MAX, TOKEN_CALLER_DIGITS, TOKEN_CALLER_PREFIX,
+    is_token_caller,
 };
 pub use prune_activity::PruneActivity;
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use store::{
     KeyRow, NewKey, create_key, ensure_organization, find_key, is_organization, list_keys, lock_key,
-    lock_organization, revoke_key, rotate_key, touch_key, used_keys,
+    lock_organization, revoke_key, revoke_tokens, rotate_key, tokens_revoked, touch_key, used_keys,
 };
 
 use crate::kernel::{CatchUp, Family, JobDef, Schedule};

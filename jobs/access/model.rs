@@ -31,6 +31,19 @@ pub const KEY_ID_PREFIX: &str = "key_";
 /// Characters of a key's name, which is for people.
 pub const NAME_CHARS_MAX: usize = 100;
 
+/// What the ids of callers with tokens (JWT) begin with.
+pub const TOKEN_CALLER_PREFIX: &str = "jwt:";
+/// Hexadecimal digits of such an id.
+pub const TOKEN_CALLER_DIGITS: usize = 32;
+
+/// Whether a text has the form of the id of a caller with tokens.
+pub fn is_token_caller(text: &str) -> bool {
+    text.strip_prefix(TOKEN_CALLER_PREFIX).is_some_and(|digits| {
+        digits.len() == TOKEN_CALLER_DIGITS
+            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 /// Seconds for which a key that was rotated may work on.
 pub const OVERLAP_SECONDS_MAX: i64 = 30 * 24 * 60 * 60;
 

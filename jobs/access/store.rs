@@ -88,6 +88,13 @@ const ENSURE_ORGANIZATION: Sql = Sql::both(
     "INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
 );
 const ORGANIZATION: Sql = Sql::both("SELECT id FROM organizations WHERE id = $1");
+const REVOKE_TOKENS: Sql = Sql::both(
+    "INSERT INTO revoked_callers (organization_id, caller, issued_until) VALUES ($1, $2, $3)
+     ON CONFLICT (organization_id, caller) DO UPDATE SET issued_until = excluded.issued_until
+     WHERE revoked_callers.issued_until < excluded.issued_until",
+);
+const TOKENS_REVOKED: Sql =
+    Sql::both("SELECT issued_until FROM revoked_callers WHERE organization_id = $1 AND caller = $2");
 /// Rows that name the organization can be inserted meanwhile.
 const LOCK_ORGANIZATION: Sql = Sql::split(
     "SELECT id FROM organizations WHERE id = $1",
@@ -246,6 +253,23 @@ pub async fn revoke_key(
     now: Timestamp,
 ) -> Result<Option<KeyRow>> {
     tx.optional(REVOKE, args![organization, id, now, creator]).await
+}
+
+/// Revokes the tokens of a caller that were issued until a moment; never fewer than before.
+pub async fn revoke_tokens(
+    tx: &mut Tx,
+    organization: &str,
+    caller: &str,
+    issued_until: Timestamp,
+) -> Result<()> {
+    tx.execute(REVOKE_TOKENS, args![organization, caller, issued_until]).await?;
+    Ok(())
+}
+
+/// Until when the tokens of a caller are revoked, if they are.
+pub async fn tokens_revoked(db: &Db, organization: &str, caller: &str) -> Result<Option<Timestamp>> {
+    let row: Option<(Timestamp,)> = db.optional(TOKENS_REVOKED, args![organization, caller]).await?;
+    Ok(row.map(|row| row.0))
 }
 
 /// Remembers when the key was last used.

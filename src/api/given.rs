@@ -1,7 +1,16 @@
 //! What a caller shows to be let in: a key, or a token of an issuer that the configuration names.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use axum::http::{HeaderMap, header};
-use memberd_jobs::{access::Key, creators};
+use memberd_jobs::{
+    access::{self, Key},
+    creators,
+    kernel::{Timestamp, db},
+};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -9,9 +18,10 @@ use super::{
     auth::{Caller, Refused, refuse, stranger},
     code::Code,
     error::Problem,
+    limits::{KEY_CACHE_MAX, KEY_CACHE_TTL},
     state::ApiState,
 };
-use crate::jwt::Refusal;
+use crate::jwt::{Refusal, Token};
 
 /// What somebody shows.
 pub(super) enum Given {
@@ -28,6 +38,45 @@ impl Given {
             Self::Key(key) => key.hash(),
             Self::Token(text) => hash(text),
         }
+    }
+}
+
+/// Until when the tokens of callers are revoked, as it was read in the last second.
+#[derive(Debug, Default)]
+pub(super) struct Revocations(Mutex<HashMap<(String, String), Seen>>);
+
+/// Until when tokens are revoked, and when that was read.
+type Seen = (Option<Timestamp>, Timestamp);
+
+impl Revocations {
+    /// Whether a token was issued before its caller's were revoked.
+    async fn hold(&self, db: &db::Db, token: &Token, now: Timestamp) -> db::Result<bool> {
+        let whose = (token.organization.clone(), token.caller.clone());
+        let seen = self.lock().get(&whose).copied();
+        let fresh =
+            seen.filter(|(_, read_at)| now >= *read_at && now.since(*read_at) < KEY_CACHE_TTL);
+        let until = if let Some((until, _)) = fresh {
+            until
+        } else {
+            let until = access::tokens_revoked(db, &token.organization, &token.caller).await?;
+            let mut seen = self.lock();
+            if seen.len() >= KEY_CACHE_MAX {
+                seen.clear();
+            }
+            seen.insert(whose, (until, now));
+            until
+        };
+        Ok(until.is_some_and(|until| token.issued_at <= until))
+    }
+
+    /// Forgets what was read of a caller, so that a revocation works at once in this process.
+    pub(super) fn forget(&self, organization: &str, caller: &str) {
+        self.lock()
+            .remove(&(organization.to_owned(), caller.to_owned()));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Seen>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,6 +118,12 @@ pub(super) async fn check(state: &ApiState, text: &str) -> Result<Caller, Refuse
         Ok(token) => token,
         Err(why) => return Err(refused(state, text, why)),
     };
+    let revoked = state
+        .revocations
+        .hold(&state.env.db, &token, state.env.now());
+    if revoked.await? {
+        return Err(refused(state, text, Refusal::Revoked));
+    }
     let creator = match &token.creator {
         None => None,
         Some(word) => match creators::open(&state.env.db, &token.organization, word).await? {

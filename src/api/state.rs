@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     activity::Behind,
     auth::KeyCache,
+    given::Revocations,
     limits::{BODY_BYTES_DEFAULT, REQUEST_TIMEOUT_DEFAULT},
     open::readyz::Checked,
     rates::{Proxies, RateLimits, Rates, Strangers},
@@ -39,6 +40,8 @@ pub struct ApiState {
     pub keys: Arc<KeyCache>,
     /// Whose tokens are taken in the place of keys.
     pub issuers: Arc<Issuers>,
+    /// Whose tokens are taken no more.
+    pub(super) revocations: Arc<Revocations>,
     /// What each key has asked for in the last minute.
     pub(super) rates: Arc<RateLimits>,
     /// From where keys came that do not work.
@@ -63,6 +66,7 @@ impl ApiState {
             tasks: TaskTracker::new(),
             keys: Arc::default(),
             issuers: Arc::default(),
+            revocations: Arc::default(),
             rates: Arc::default(),
             strangers: Arc::default(),
             activity: Arc::default(),

@@ -21,11 +21,12 @@ const STATUS: (i64, i64) = (200, 400);
 const REQUEST_ID_PREFIX: &str = "req";
 
 /// The commands that change something, in the words of the command line; not `migrate up`, which changes nobody's rows.
-pub const WRITES: [&str; 20] = [
+pub const WRITES: [&str; 21] = [
     "init",
     "keys create",
     "keys rotate",
     "keys revoke",
+    "keys revoke-tokens",
     "jobs enqueue",
     "jobs retry",
     "jobs cancel",

@@ -16,7 +16,7 @@ use super::{
     output::{self, Rows},
     runtime,
 };
-use crate::{cli::Global, config::parse_duration};
+use crate::{cli::Global, config::parse_duration, jwt::LEEWAY};
 
 /// Keys shown by one `list`; more than anybody should have.
 const LIST_MAX: i64 = 1_000;
@@ -57,6 +57,11 @@ enum Action {
         /// How long the old one works on, so that its users can be given the new one; at most 30d
         #[arg(long, value_name = "DURATION", value_parser = overlap, default_value = "24h")]
         overlap: Duration,
+    },
+    /// Revoke all tokens (JWT) of a caller that were issued until now; every node refuses them within a second
+    RevokeTokens {
+        /// `jwt:…`, as the activity log shows it
+        caller: String,
     },
     /// Show the keys, newest first; never their secrets
     List,
@@ -99,6 +104,18 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
                     rotate(&env, global, (organization, id), *overlap, call).await
                 };
                 logged(&env, organization, "keys rotate", Some(id), rotate).await
+            }
+            Action::RevokeTokens { caller } => {
+                let revoke =
+                    async |_: &mut Call| revoke_tokens(&env, global, organization, caller).await;
+                logged(
+                    &env,
+                    organization,
+                    "keys revoke-tokens",
+                    Some(caller),
+                    revoke,
+                )
+                .await
             }
             Action::List => list(&env, global, organization).await,
             Action::Revoke { id } => {
@@ -305,6 +322,23 @@ async fn revoke(env: &Env, global: &Global, organization: &str, id: &str) -> Out
     let key = revoked.ok_or_else(|| unknown(organization, id))?;
     let json = json!({ "id": key.id, "revoked_at": key.revoked_at });
     output::one(global, &format!("{} is revoked", key.id), &json)
+}
+
+async fn revoke_tokens(env: &Env, global: &Global, organization: &str, caller: &str) -> Outcome {
+    if !access::is_token_caller(caller) {
+        let text = "name a caller with tokens, such as jwt:b9818fa3fc243c32401d60257cb8e35c: `GET /v1/activity` shows who called";
+        return Err(Failure::new(Failure::USAGE, text));
+    }
+    let until = env.now().plus(LEEWAY);
+    let mut tx = env.db.begin().await?;
+    access::revoke_tokens(&mut tx, organization, caller, until).await?;
+    tx.commit().await?;
+    let json = json!({ "id": caller, "issued_until": until });
+    output::one(
+        global,
+        &format!("tokens of {caller} that were issued until {until} are revoked"),
+        &json,
+    )
 }
 
 fn scope_list(key: &KeyRow) -> Vec<&str> {

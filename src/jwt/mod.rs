@@ -15,7 +15,10 @@ use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation, dangerous::insecure_decode_claims, decode,
     decode_header, errors::ErrorKind,
 };
-use memberd_jobs::{access::Scopes, kernel::Timestamp};
+use memberd_jobs::{
+    access::{Scopes, TOKEN_CALLER_DIGITS, TOKEN_CALLER_PREFIX},
+    kernel::Timestamp,
+};
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -34,9 +37,6 @@ pub const LEEWAY: Duration = Duration::from_mins(1);
 
 /// Bytes of a secret for HS256: as many as its hash has (RFC 7518, section 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
-
-/// Hexadecimal digits of a subject's hash in its caller's id.
-const SUBJECT_DIGITS: usize = 32;
 
 /// Where the keys of an issuer are.
 #[derive(Clone, Debug)]
@@ -92,6 +92,8 @@ pub struct Token {
     pub scopes: Scopes,
     /// The creator to whom it is narrowed, by id or external id.
     pub creator: Option<String>,
+    /// When its issuer made it.
+    pub issued_at: Timestamp,
     /// When it ends.
     pub ends_at: Timestamp,
 }
@@ -123,6 +125,9 @@ pub enum Refusal {
     /// It has no role that is known.
     #[error("the token has no role that is known here")]
     Role,
+    /// It was issued before the tokens of its subject were revoked.
+    #[error("the token was revoked: get a new one from its issuer")]
+    Revoked,
     /// It names no creator although its role asks for one, or one that is not known.
     #[error("the token names no creator who is known here and not archived, as its role demands")]
     Creator,
@@ -145,6 +150,7 @@ impl Refusal {
             Self::NotYet => "token_not_yet",
             Self::TooLong => "token_too_long",
             Self::Role => "token_role",
+            Self::Revoked => "token_revoked",
             Self::Creator => "token_creator",
         }
     }
@@ -287,6 +293,7 @@ impl Issuers {
                 .flat_map(|role| role.scopes.iter())
                 .collect::<Scopes>(),
             creator,
+            issued_at: Timestamp::from_seconds(claims.iat),
             ends_at: Timestamp::from_seconds(claims.exp),
         })
     }
@@ -351,8 +358,8 @@ fn seconds(time: Duration) -> i64 {
 /// `jwt:` and the first digits of the SHA-256 of issuer, line break and subject.
 fn caller_id(issuer: &str, subject: &str) -> String {
     let mut digits = hex::encode(Sha256::digest(format!("{issuer}\n{subject}")));
-    digits.truncate(SUBJECT_DIGITS);
-    format!("jwt:{digits}")
+    digits.truncate(TOKEN_CALLER_DIGITS);
+    format!("{TOKEN_CALLER_PREFIX}{digits}")
 }
 
 /// On the way to a claim stands something that has no claims: it cannot be told whether the one that is looked for is there.

@@ -68,6 +68,9 @@ on_both! {
         let rotated = id(&done(&daemon, &format!("keys rotate {made} --overlap 1h")));
         assert_eq!(last(&daemon, "keys rotate").await, (json!(200), json!(made), json!(rotated)));
         done(&daemon, &format!("keys revoke {made}"));
+        let caller = "jwt:b9818fa3fc243c32401d60257cb8e35c";
+        done(&daemon, &format!("keys revoke-tokens {caller}"));
+        assert_eq!(last(&daemon, "keys revoke-tokens").await, (json!(200), json!(caller), Value::Null));
         let job = done(&daemon, "jobs enqueue housekeeping.prune_jobs");
         assert_eq!(last(&daemon, "jobs enqueue").await, (json!(200), Value::Null, job["job_id"].clone()));
         let job = job["job_id"].as_str().unwrap();

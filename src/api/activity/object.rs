@@ -5,7 +5,10 @@ use axum::{
     RequestExt as _,
     extract::{RawPathParams, Request},
 };
-use memberd_jobs::{access::activity::Call, kernel::queue::Queue};
+use memberd_jobs::{
+    access::{activity::Call, is_token_caller},
+    kernel::queue::Queue,
+};
 use serde::Deserialize;
 
 use crate::api::ApiState;
@@ -66,11 +69,12 @@ pub(super) async fn named(
 
 /// Whether a text has the form of an id of ours or of Stripe's.
 pub(crate) fn is_id(text: &str) -> bool {
-    text.split_once('_').is_some_and(|(prefix, rest)| {
-        PREFIXES.contains(&prefix)
-            && (1..=ID_CHARS_MAX).contains(&rest.len())
-            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+    is_token_caller(text)
+        || text.split_once('_').is_some_and(|(prefix, rest)| {
+            PREFIXES.contains(&prefix)
+                && (1..=ID_CHARS_MAX).contains(&rest.len())
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
 }
 
 #[cfg(test)]
@@ -79,7 +83,12 @@ mod tests {
 
     #[test]
     fn only_what_has_the_form_of_an_id_is_taken() {
-        for id in ["mem_01JAAAAAAAAAAAAAAAAAAAAAAA", "sub_1", "key_4fGh28Xq"] {
+        for id in [
+            "mem_01JAAAAAAAAAAAAAAAAAAAAAAA",
+            "sub_1",
+            "key_4fGh28Xq",
+            "jwt:b9818fa3fc243c32401d60257cb8e35c",
+        ] {
             assert!(is_id(id), "{id}");
         }
         let secret = format!("mbd_test_4fGh28Xq_{}_123456", "x".repeat(43));
@@ -92,6 +101,7 @@ mod tests {
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "sk_test_1",
             "Jane",
+            "jwt:Jane",
             &secret,
             &format!("mem_{}", "x".repeat(101)),
         ] {

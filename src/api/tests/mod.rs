@@ -21,4 +21,5 @@ mod repeated;
 mod server;
 mod support;
 mod tokens;
+mod tokens_revoked;
 mod webhooks;

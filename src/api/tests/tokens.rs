@@ -27,10 +27,10 @@ use crate::{
     testing::Log,
 };
 
-const SECRET: &str = "a secret of more than 32 bytes, as is demanded";
+pub(super) const SECRET: &str = "a secret of more than 32 bytes, as is demanded";
 
 /// An issuer for the organization `default` whose keys are there, and some roles.
-fn issuers(source: Source) -> Issuers {
+pub(super) fn issuers(source: Source) -> Issuers {
     let role = |scopes: &str, needs_creator| Role {
         scopes: Scopes::parse(scopes).unwrap(),
         needs_creator,
@@ -87,7 +87,7 @@ fn signed(app: &App, secret: &str, subject: &str, role: &str, creator: Option<&s
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
 }
 
-fn token(app: &App, subject: &str, role: &str, creator: Option<&str>) -> String {
+pub(super) fn token(app: &App, subject: &str, role: &str, creator: Option<&str>) -> String {
     signed(app, SECRET, subject, role, creator)
 }
 

@@ -19,6 +19,7 @@ mod stripe_events;
 mod subscriptions;
 mod sync;
 mod tiers;
+mod tokens;
 mod webhook_deliveries;
 mod webhook_endpoints;
 
@@ -49,5 +50,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(webhook_endpoints::routes())
         .merge(webhook_deliveries::routes())
         .merge(keys::routes())
+        .merge(tokens::routes())
         .merge(activity::routes())
 }
