@@ -80,9 +80,9 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Row>> {
     let way = way(db, organization, filter.whose).await?;
-    let (list, named) = LIST.take(&way);
+    let (statement, named) = LIST.take(&way);
     let before = before.unwrap_or(LAST);
-    db.all(list, args![organization, named, before, filter.state, filter.object_id, limit]).await
+    db.all(statement, args![organization, named, before, filter.state, filter.object_id, limit]).await
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ pub async fn invoices(
 ) -> Result<Vec<InvoiceRow>> {
     let way = way(db, organization, whose).await?;
     let ways = if subscription.is_some() { OF_SUBSCRIPTION } else { LIST };
-    let (list, named) = ways.take(&way);
+    let (statement, named) = ways.take(&way);
     let (time, last) = before.unwrap_or(NEWEST);
-    db.all(list, args![organization, named, time, last, status, subscription, limit]).await
+    db.all(statement, args![organization, named, time, last, status, subscription, limit]).await
 }

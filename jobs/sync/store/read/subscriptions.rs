@@ -198,9 +198,9 @@ pub async fn subscriptions(
     limit: i64,
 ) -> Result<Vec<SubscriptionRow>> {
     let way = way(db, organization, whose).await?;
-    let (list, named) = LIST.take(&way);
+    let (statement, named) = LIST.take(&way);
     let (time, last) = before.unwrap_or(NEWEST);
-    db.all(list, args![organization, named, time, last, status, limit]).await
+    db.all(statement, args![organization, named, time, last, status, limit]).await
 }
 
 /// The items of several subscriptions.
