@@ -40,6 +40,7 @@ pub mod ports;
 pub mod queue;
 mod registry;
 pub mod schedule;
+pub mod scoring;
 #[cfg(test)]
 mod test_jobs;
 
