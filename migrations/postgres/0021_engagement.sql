@@ -9,7 +9,7 @@ CREATE TABLE audiences (
     audience_no     BIGINT PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     creator_id      TEXT COLLATE "C" NOT NULL,
-    -- the local day as of which its scores are; NULL: none yet
+    -- the local day up to which all its rows are turned; NULL: none yet
     day             BIGINT,
     UNIQUE (organization_id, creator_id)
 );
@@ -124,6 +124,8 @@ CREATE TABLE member_scores (
     audience_no  BIGINT NOT NULL,
     sum_0 BIGINT NOT NULL, sum_1 BIGINT NOT NULL, sum_2 BIGINT NOT NULL, sum_3 BIGINT NOT NULL,
     sum_4 BIGINT NOT NULL, sum_5 BIGINT NOT NULL, sum_6 BIGINT NOT NULL, sum_7 BIGINT NOT NULL,
+    -- the local day on which the row was last written. What is not written when a day turns would not have changed.
+    day          BIGINT NOT NULL,
     -- 0 to 100
     score        BIGINT NOT NULL,
     -- 0 inactive, 1 casual, 2 engaged, 3 superfan

@@ -9,7 +9,7 @@ CREATE TABLE audiences (
     audience_no     INTEGER PRIMARY KEY,
     organization_id TEXT NOT NULL REFERENCES organizations (id),
     creator_id      TEXT NOT NULL,
-    -- the local day as of which its scores are; NULL: none yet
+    -- the local day up to which all its rows are turned; NULL: none yet
     day             INTEGER,
     UNIQUE (organization_id, creator_id)
 ) STRICT;
@@ -124,6 +124,8 @@ CREATE TABLE member_scores (
     audience_no  INTEGER NOT NULL,
     sum_0 INTEGER NOT NULL, sum_1 INTEGER NOT NULL, sum_2 INTEGER NOT NULL, sum_3 INTEGER NOT NULL,
     sum_4 INTEGER NOT NULL, sum_5 INTEGER NOT NULL, sum_6 INTEGER NOT NULL, sum_7 INTEGER NOT NULL,
+    -- the local day on which the row was last written. What is not written when a day turns would not have changed.
+    day          INTEGER NOT NULL,
     -- 0 to 100
     score        INTEGER NOT NULL,
     -- 0 inactive, 1 casual, 2 engaged, 3 superfan
