@@ -15,6 +15,7 @@ kernel::families! {
     members,
     entitlements,
     sync,
+    engagement,
     roster,
     operations,
 }

@@ -4,10 +4,20 @@
 //! its day, counted from a landmark, instead of shrinking with its age. So what is stored never changes as time goes by;
 //! only the constant that it is compared with does.
 
-use crate::kernel::scoring::{FACTORS_MAX, Level, Levels, MILLI, Scoring, UNIT};
+use chrono_tz::Tz;
+
+use crate::kernel::{
+    Timestamp,
+    scoring::{FACTORS_MAX, Level, Levels, MILLI, Scoring, UNIT},
+};
 
 /// A day of the calendar: days since 1970-01-01.
 pub type Day = i64;
+
+/// The day that it is at a moment in a time zone.
+pub fn local_day(zone: Tz, at: Timestamp) -> Day {
+    at.utc().with_timezone(&zone).date_naive().to_epoch_days().into()
+}
 
 /// Sums of weighted interactions, one for each factor.
 pub type Sums = [i64; FACTORS_MAX];

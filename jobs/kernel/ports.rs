@@ -6,7 +6,14 @@ use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, time::Duration};
 
 pub use receivers::{Answer, Message, Receivers, SendError, SigningSecret};
 
-use super::{clock::Timestamp, job::JobError, policy::AccessPolicy};
+use chrono_tz::Tz;
+
+use super::{
+    clock::Timestamp,
+    job::JobError,
+    policy::AccessPolicy,
+    scoring::{LATE_DAYS_DEFAULT, Scoring},
+};
 
 /// An answer that arrives later.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -273,6 +280,10 @@ pub trait Stripe: Send + Sync + fmt::Debug {
 pub struct Settings {
     /// Which of Stripe's statuses give access, and for how long.
     pub access: AccessPolicy,
+    /// How engagement is scored.
+    pub scoring: Scoring,
+    /// How many days after its own an interaction is taken.
+    pub late_days: i64,
     /// How long finished jobs are kept.
     pub keep_jobs: Duration,
     /// How many finished jobs are kept at the most.
@@ -295,6 +306,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             access: AccessPolicy::default(),
+            scoring: Scoring::default(),
+            late_days: LATE_DAYS_DEFAULT,
             keep_jobs: Duration::from_hours(14 * 24),
             keep_jobs_max: 1_000_000,
             keep_stripe_event_bodies: Duration::from_hours(60 * 24),
@@ -312,6 +325,8 @@ impl Default for Settings {
 pub struct Organization {
     /// Its name, for people.
     pub name: String,
+    /// Where its days begin and end, unless a creator's do elsewhere.
+    pub time_zone: Tz,
     /// Stripe's id of its account (`acct_…`); empty when the configuration does not name it.
     pub account: String,
     /// Whether its account is connected to a platform whose key it uses: the platform's own events are none of its.

@@ -15,6 +15,8 @@ pub const MILLI: i64 = 1_000;
 pub const UNIT: i64 = 1 << 16;
 /// Halvings after which a weight of [`UNIT`] is rounded to nothing.
 pub const HALVINGS_TO_NOTHING: i64 = 17;
+/// How many days after its own an interaction is taken, where the configuration says nothing.
+pub const LATE_DAYS_DEFAULT: i64 = 400;
 /// Days after the landmark for which there are weights, at the most. See [`Scoring::days_ahead`].
 const DAYS_AHEAD_MAX: i64 = 180;
 /// Half-lives after the landmark for which there are weights, at the most: a weight stays below 2^24.
@@ -63,9 +65,7 @@ impl Level {
 
     /// The level with this number.
     pub fn of(number: i64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.number() == number)
+        Self::ALL.into_iter().find(|level| level.number() == number)
     }
 }
 

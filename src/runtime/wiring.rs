@@ -13,6 +13,7 @@ use memberd_jobs::{
         db::{self, Db, Plans},
         ports::{Organization, Receivers, Stripe},
         queue::{Queue, lease::Node, schedules::Wanted},
+        scoring::{LATE_DAYS_DEFAULT, Scoring},
     },
 };
 use secrecy::ExposeSecret as _;
@@ -243,6 +244,7 @@ fn settings(config: &Config) -> Settings {
         let stripe = &organization.stripe;
         let known = Organization {
             name: organization.name.clone(),
+            time_zone: organization.time_zone,
             account: stripe.account.clone().unwrap_or_default(),
             connected: stripe.connected,
             livemode: stripe.livemode,
@@ -253,6 +255,8 @@ fn settings(config: &Config) -> Settings {
     });
     Settings {
         access: config.entitlements.policy.clone(),
+        scoring: Scoring::default(),
+        late_days: LATE_DAYS_DEFAULT,
         keep_jobs: config.retention.jobs,
         keep_jobs_max: i64::try_from(config.retention.jobs_max).unwrap_or(i64::MAX),
         keep_stripe_event_bodies: config.retention.stripe_event_bodies,
