@@ -12,6 +12,8 @@ mod tests;
 
 pub use store::{Creator, Edit, New, create, edit, find, find_in, list, open};
 
+use chrono_tz::Tz;
+
 use crate::kernel::Family;
 
 /// This family.
@@ -21,6 +23,8 @@ pub const FAMILY: Family = Family { name: "creators", jobs: &[], schedules: &[],
 pub const ID_PREFIX: &str = "crt_";
 /// Characters of a creator's name.
 pub const NAME_CHARS_MAX: usize = 255;
+/// Characters of a time zone's name.
+pub const TIME_ZONE_CHARS_MAX: usize = 64;
 /// Characters of her id in the organization's own systems.
 pub const EXTERNAL_ID_CHARS_MAX: usize = 255;
 
@@ -36,6 +40,9 @@ pub enum Refused {
     /// An external id could be taken for an id.
     #[error("external_id must not begin with {ID_PREFIX}, as ids do")]
     LooksLikeAnId,
+    /// The time zone is none.
+    #[error("`{0}` is no time zone: give a name of the IANA database such as Europe/Paris")]
+    TimeZone(String),
     /// Another creator has the external id.
     #[error("the external id is that of creator {0}: change that one, or give another")]
     ExternalIdTaken(String),
@@ -47,7 +54,7 @@ pub enum Refused {
 /// What came of it: the row is written, or nothing is.
 pub type Outcome<T> = std::result::Result<T, Refused>;
 
-fn check(name: Option<&str>, external_id: Option<&str>) -> Outcome<()> {
+fn check(name: Option<&str>, external_id: Option<&str>, time_zone: Option<&str>) -> Outcome<()> {
     for (field, text, max) in [
         ("name", name, NAME_CHARS_MAX),
         ("external_id", external_id, EXTERNAL_ID_CHARS_MAX),
@@ -56,6 +63,9 @@ fn check(name: Option<&str>, external_id: Option<&str>) -> Outcome<()> {
         if !text.is_none_or(fits) {
             return Err(Refused::Bounds(field, max));
         }
+    }
+    if let Some(unknown) = time_zone.filter(|name| name.parse::<Tz>().is_err()) {
+        return Err(Refused::TimeZone(unknown.to_owned()));
     }
     match external_id.filter(|id| id.starts_with(ID_PREFIX)) {
         Some(_) => Err(Refused::LooksLikeAnId),

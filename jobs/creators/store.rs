@@ -18,6 +18,8 @@ pub struct Creator {
     pub name: String,
     /// How the organization's own systems call her.
     pub external_id: Option<String>,
+    /// Where her days begin and end (an IANA name); `None`: where the organization's do.
+    pub time_zone: Option<String>,
     /// When she became known here.
     pub created_at: Timestamp,
     /// When her row last changed.
@@ -27,12 +29,14 @@ pub struct Creator {
 }
 
 /// A creator to make.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct New<'a> {
     /// A person's or a brand's name.
     pub name: &'a str,
     /// How the organization's own systems call her.
     pub external_id: Option<&'a str>,
+    /// Where her days begin and end, if not where the organization's do.
+    pub time_zone: Option<&'a str>,
 }
 
 /// A change of a creator; what is `None` stays.
@@ -42,13 +46,15 @@ pub struct Edit {
     pub name: Option<String>,
     /// Another external id, or none.
     pub external_id: Option<Option<String>>,
+    /// Another time zone, or the organization's. What she was told before keeps its days.
+    pub time_zone: Option<Option<String>>,
     /// Whether she is archived.
     pub archived: Option<bool>,
 }
 
 macro_rules! columns {
     () => {
-        "id, name, external_id, created_at, updated_at, archived_at"
+        "id, name, external_id, time_zone, created_at, updated_at, archived_at"
     };
 }
 macro_rules! creators {
@@ -58,8 +64,8 @@ macro_rules! creators {
 }
 
 const INSERT: Sql = Sql::both(concat!(
-    "INSERT INTO creators (id, organization_id, name, external_id, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, $5)
+    "INSERT INTO creators (id, organization_id, name, external_id, created_at, updated_at, time_zone)
+     VALUES ($1, $2, $3, $4, $5, $5, $6)
      ON CONFLICT (organization_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
      RETURNING ",
     columns!()
@@ -76,7 +82,7 @@ const LIST: Sql = Sql::both(creators!(
 ));
 const UPDATE: Sql = Sql::both(concat!(
     "UPDATE creators SET name = $3, external_id = $4, archived_at = CASE WHEN $5 THEN coalesce(archived_at, $6) END,
-        updated_at = $6
+        updated_at = $6, time_zone = $7
      WHERE organization_id = $1 AND id = $2 RETURNING ",
     columns!()
 ));
@@ -88,11 +94,11 @@ pub async fn create(
     organization: &str,
     new: New<'_>,
 ) -> Result<Outcome<Creator>> {
-    if let Err(why) = check(Some(new.name), new.external_id) {
+    if let Err(why) = check(Some(new.name), new.external_id, new.time_zone) {
         return Ok(Err(why));
     }
     let id = env.id("crt");
-    let row = args![id, organization, new.name, new.external_id, env.now()];
+    let row = args![id, organization, new.name, new.external_id, env.now(), new.time_zone];
     if let Some(made) = tx.optional(INSERT, row).await? {
         return Ok(Ok(made));
     }
@@ -146,12 +152,13 @@ pub async fn edit(
     let Some(before) = found else { return Ok(Err(Refused::NoCreator)) };
     let name = edit.name.as_ref().unwrap_or(&before.name);
     let external_id = edit.external_id.as_ref().unwrap_or(&before.external_id);
+    let time_zone = edit.time_zone.as_ref().unwrap_or(&before.time_zone);
     let archived = edit.archived.unwrap_or(before.archived_at.is_some());
-    if let Err(why) = check(Some(name), external_id.as_deref()) {
+    if let Err(why) = check(Some(name), external_id.as_deref(), time_zone.as_deref()) {
         return Ok(Err(why));
     }
-    let same = (name, external_id, archived)
-        == (&before.name, &before.external_id, before.archived_at.is_some());
+    let same = (name, external_id, time_zone, archived)
+        == (&before.name, &before.external_id, &before.time_zone, before.archived_at.is_some());
     if same {
         return Ok(Ok(before));
     }
@@ -161,7 +168,7 @@ pub async fn edit(
     {
         return Ok(Err(Refused::ExternalIdTaken(holder.id)));
     }
-    let row = args![organization, &before.id, name, external_id, archived, env.now()];
+    let row = args![organization, &before.id, name, external_id, archived, env.now(), time_zone];
     let after = tx.optional(UPDATE, row).await?;
     Ok(after.ok_or(Refused::NoCreator))
 }

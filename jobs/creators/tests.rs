@@ -11,7 +11,7 @@ use crate::{
 
 async fn make(env: &Env, organization: &str, name: &str, external_id: Option<&str>) -> Outcome<Creator> {
     let mut tx = env.db.begin().await.unwrap();
-    let made = create(&mut tx, env, organization, New { name, external_id }).await.unwrap();
+    let made = create(&mut tx, env, organization, New { name, external_id, time_zone: None }).await.unwrap();
     tx.commit().await.unwrap();
     made
 }
@@ -54,10 +54,20 @@ both! {
         assert_eq!(make(&db, "default", "x", Some("")).await, Err(Refused::Bounds("external_id", 255)));
     }
 
+    async fn a_time_zone_is_one_of_the_iana_database(db: TestDb) {
+        let ann = make(&db, "default", "Ann", None).await.unwrap();
+        let to = |zone: Option<&str>| Edit { time_zone: Some(zone.map(str::to_owned)), ..Edit::default() };
+        let moved = change(&db, "default", &ann.id, &to(Some("Asia/Tokyo"))).await.unwrap();
+        assert_eq!(moved.time_zone.as_deref(), Some("Asia/Tokyo"));
+        let refused = Refused::TimeZone("Mars/Olympus".to_owned());
+        assert_eq!(change(&db, "default", &ann.id, &to(Some("Mars/Olympus"))).await, Err(refused));
+        assert_eq!(change(&db, "default", &ann.id, &to(None)).await.unwrap().time_zone, None);
+    }
+
     async fn an_edit_that_changes_nothing_writes_nothing(db: TestDb) {
         let ann = make(&db, "default", "Ann", None).await.unwrap();
         db.advance(Duration::from_secs(1));
-        let same = Edit { name: Some("Ann".to_owned()), archived: Some(false), external_id: Some(None) };
+        let same = Edit { name: Some("Ann".to_owned()), archived: Some(false), external_id: Some(None), time_zone: Some(None) };
         assert_eq!(change(&db, "default", &ann.id, &same).await, Ok(ann.clone()));
         let archived = Edit { archived: Some(true), ..Edit::default() };
         let first = change(&db, "default", &ann.id, &archived).await.unwrap();

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use crate::kernel::{
     Timestamp,
-    scoring::{FACTORS_MAX, Level, Levels, MILLI, Scoring, UNIT},
+    scoring::{FACTORS_MAX, Factor, Level, Levels, MILLI, Scoring, UNIT},
 };
 
 /// A day of the calendar: days since 1970-01-01.
@@ -92,6 +92,29 @@ impl Weights {
 fn weight(days: i64, half_life: i64) -> i64 {
     let halvings = days as f64 / half_life as f64;
     (UNIT as f64 * halvings.exp2()).round() as i64
+}
+
+/// Every product stays below this, which leaves a bit to spare in an `i64`.
+pub(super) const PRODUCT_MAX: i128 = 1 << 62;
+
+/// The place of a factor whose products might not fit, if every kind of it came as often as it counts on every day.
+pub fn overflowing(scoring: &Scoring) -> Option<usize> {
+    let weights = Weights::of(scoring, 0);
+    let fits = |(at, factor): (usize, &Factor)| {
+        let kinds = scoring.kinds.iter().filter(|kind| kind.factor == factor.id);
+        let a_day: i128 = kinds
+            .map(|kind| i128::from(kind.daily_cap) * i128::from(kind.points))
+            .sum();
+        let of_days = &weights.of_factor[at];
+        let sum = a_day * of_days.iter().copied().map(i128::from).sum::<i128>();
+        let half = i128::from(factor.half_at) * i128::from(of_days.last().copied().unwrap_or(0));
+        i128::from(factor.cap * MILLI) * sum < PRODUCT_MAX && sum + half < PRODUCT_MAX
+    };
+    scoring
+        .factors
+        .iter()
+        .enumerate()
+        .position(|factor| !fits(factor))
 }
 
 /// A definition of the score with its weights: everything a score follows from but the interactions.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const FACTORS_MAX: usize = 8;
 /// Most kinds of interactions.
 pub const KINDS_MAX: usize = 64;
+/// The caps of all factors together: the highest score.
+pub const POINTS_MAX: i64 = 100;
 /// Thousandths of a point in a point.
 pub const MILLI: i64 = 1_000;
 /// What the weight of the landmark's own day is; another day's weight is this times a power of two, rounded.

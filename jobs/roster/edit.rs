@@ -8,6 +8,7 @@ use super::{
     follow::Following,
 };
 use crate::{
+    engagement,
     kernel::{
         Env,
         db::{Result, Tx},
@@ -63,6 +64,9 @@ pub(super) async fn apply(
     following: &mut Following,
 ) -> Result<Outcome<bool>> {
     let id = whom.id;
+    if edit.creator.is_some() {
+        engagement::lock(tx, organization).await?;
+    }
     let loose = loose_keys(tx, organization, id, edit).await?;
     let before = match locked(tx, organization, whom).await? {
         Ok((row, _)) if row.deleted_at.is_some() => return Ok(Err(Refused::Deleted)),
@@ -88,6 +92,9 @@ pub(super) async fn apply(
     }
     store::update(tx, organization, id, (&before, &after), env.now()).await?;
     put_keys_and_tags(tx, env, organization, id, &before, &after).await?;
+    if after.creator != before.creator {
+        engagement::move_member(tx, env, organization, id, after.creator.as_deref()).await?;
+    }
     following.written(&before, &after);
     Ok(Ok(true))
 }

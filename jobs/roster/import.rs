@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     access,
+    engagement,
     kernel::{
         Env, Timestamp,
         db::{Result, Tx},
@@ -53,6 +54,10 @@ pub async fn import(
     records: &[Record],
     update: bool,
 ) -> Result<Vec<Fate>> {
+    // Before any member, as everybody does who writes scores.
+    if update && records.iter().any(|record| record.edit.creator.is_some()) {
+        engagement::lock(tx, organization).await?;
+    }
     let nothing = Details::default();
     let all: Vec<Details> = records.iter().map(|record| record.edit.apply(&nothing)).collect();
     let checks: Vec<Outcome<()>> = all.iter().map(|details| details.check().map_err(Refused::from)).collect();

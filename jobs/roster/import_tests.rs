@@ -107,7 +107,7 @@ both! {
 
     async fn records_name_creators_by_either_id(db: TestDb) {
         let mut tx = db.db.begin().await.unwrap();
-        let new = creators::New { name: "Ann", external_id: Some("ann") };
+        let new = creators::New { name: "Ann", external_id: Some("ann"), time_zone: None };
         let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap();
         tx.commit().await.unwrap();
         let of = |email: &str, creator: &str| {

@@ -129,7 +129,7 @@ async fn a_key_that_is_written_while_an_import_adds_one_stays() {
 /// Makes a creator, whose external id is `ann`.
 pub(super) async fn ann(env: &Env) -> String {
     let mut tx = env.db.begin().await.unwrap();
-    let new = creators::New { name: "Ann", external_id: Some("ann") };
+    let new = creators::New { name: "Ann", external_id: Some("ann"), time_zone: None };
     let made = creators::create(&mut tx, env, "default", new).await.unwrap().unwrap();
     tx.commit().await.unwrap();
     made.id

@@ -1,6 +1,6 @@
 //! Running what is due, in this process and one after another, with the queue's real claims and acknowledgements.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +85,43 @@ impl TestDb {
         }
     }
 
+    /// Runs each due job once, dropped after being polled so often, as when its process dies. It is due again at once, as
+    /// after its rescue.
+    pub async fn drain_killing(&self, registry: &Registry, polls: u32) {
+        for queue in Queue::ALL {
+            for job in claim_some(&self.env, queue).await {
+                let (def, args) = (registry.job(&job.kind), serde_json::from_str(&job.args));
+                let def = def.unwrap_or_else(|| panic!("{} is in no registry", job.kind));
+                let args = args.unwrap_or_else(|error| panic!("{}: {error}", job.args));
+                let stop = CancellationToken::new();
+                let cx = Context::new(self.env.clone(), job.clone(), stop);
+                let ended = polled((def.run)(args, Arc::new(cx)), polls).await;
+                let mut drained = Drained::default();
+                let outcome = match ended {
+                    Some(result) => outcome(&self.env, registry, &job, result, &mut drained),
+                    None => Outcome::Snooze {
+                        due_at: self.env.now(),
+                    },
+                };
+                let (id, fence, owner) = (job.id, job.fence, job.owner);
+                let ack = Ack {
+                    id,
+                    fence,
+                    owner,
+                    outcome,
+                };
+                let settled = async {
+                    let mut tx = self.env.db.begin().await?;
+                    // It may have ended itself before.
+                    ack::settle(&mut tx, self.env.now(), &[ack]).await?;
+                    tx.commit().await
+                };
+                let settled: Result<(), Error> = settled.await;
+                settled.unwrap_or_else(|error| panic!("acknowledging: {error}"));
+            }
+        }
+    }
+
     /// Runs each due job once, told to stop from the beginning, as at a shutdown.
     pub async fn drain_stopping(&self, registry: &Registry) -> Drained {
         let mut drained = Drained::default();
@@ -97,6 +134,20 @@ impl TestDb {
         }
         drained
     }
+}
+
+/// Drops `work` when it has been polled this often without being done.
+async fn polled<T>(work: impl Future<Output = T>, polls: u32) -> Option<T> {
+    let mut work = pin!(work);
+    let mut left = polls;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 async fn claim_some(env: &Env, queue: Queue) -> Vec<Claimed> {

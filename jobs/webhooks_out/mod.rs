@@ -72,13 +72,14 @@ const fn schedule(kind: &'static str, cron: &'static str) -> Schedule {
 }
 
 /// Every type of event that memberd tells, in the order of the documentation, and what it is about.
-pub const EVENT_TYPES: [(&str, &str); 10] = [
+pub const EVENT_TYPES: [(&str, &str); 11] = [
     ("audience.member_joined", "A member is new."),
     ("audience.member_upgraded", "A member pays for a tier that she did not pay for before, or for a dearer one."),
     ("audience.member_churned", "A member's last paid subscription is over."),
     ("audience.access_changed", "A member may see other products than before, whatever the reason."),
     ("audience.access_granted", "Somebody gave a member access that she does not pay for."),
     ("audience.access_revoked", "Such access was taken back."),
+    ("audience.engagement_level_changed", "A member is more or less engaged than was last told: superfan, engaged, casual or inactive."),
     ("sync.drift_detected", "A reconciliation found the mirror of Stripe different, and mended it."),
     ("job.discarded", "A job failed for the last time; told within a minute."),
     ("webhook_endpoint.disabled", "An endpoint is sent nothing any more, because it answered 410 or failed for five days."),

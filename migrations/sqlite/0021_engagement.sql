@@ -69,6 +69,7 @@ CREATE TABLE engagement_members (
     told_level      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX engagement_members_active ON engagement_members (audience_no, last_day);
+CREATE INDEX engagement_members_organization ON engagement_members (organization_id, member_no);
 
 -- Interactions by member, local day and kind: what every score follows from.
 CREATE TABLE activity_days (

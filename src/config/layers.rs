@@ -33,7 +33,7 @@ pub(super) struct Layers {
     known: &'static KnownKeys,
     /// The value of each key that is set or has a default.
     pub(super) entries: BTreeMap<Key, Entry>,
-    /// Tables whose names the user chose: schedules, organizations, issuers and roles.
+    /// Tables whose names the user chose: schedules, organizations, issuers, roles, factors and kinds.
     pub(super) named: BTreeSet<Key>,
     /// What was wrong so far.
     pub(super) problems: Vec<Problem>,
@@ -85,17 +85,22 @@ impl Layers {
 
     /// Remembers the table that a key belongs to, where the user chose its name, and checks that once.
     pub(super) fn note_named(&mut self, key: &Key, origin: &Origin) {
-        let [table, name, ..] = key.segments() else {
-            return;
+        let (table, name) = match key.segments() {
+            [outer, table, name, ..] if outer == "engagement" => (table, name),
+            [table, name, ..] => (table, name),
+            _ => return,
         };
         let fault = match table.as_str() {
             "schedules" => schedule_name_fault(name),
             "organizations" => name_fault(name, "an organization id"),
             "jwt" => name_fault(name, "a name of an issuer"),
             "roles" => name_fault(name, "a name of a role"),
+            "factors" => name_fault(name, "a name of a factor"),
+            "kinds" => name_fault(name, "a name of a kind"),
             _ => return,
         };
-        let named = Key::new([table, name]);
+        let to_name = key.segments().iter().take_while(|segment| *segment != name);
+        let named = Key::new(to_name.chain([name]));
         if self.named.insert(named.clone())
             && let Some(fault) = fault
         {
@@ -275,5 +280,5 @@ fn name_fault(id: &str, what: &str) -> Option<Fault> {
     })
 }
 
-/// Longest name of an organization, an issuer or a role, in letters.
+/// Longest name of an organization, an issuer, a role, a factor or a kind, in letters.
 const NAME_LENGTH_MAX: usize = 40;

@@ -12,6 +12,7 @@
 
 mod cron_text;
 mod database;
+mod engagement;
 mod entitlements;
 mod file;
 mod jwt;
@@ -45,6 +46,7 @@ mod webhooks_out;
 
 pub use cron_text::{cron_schedule, normalize_cron};
 pub use database::{Database, Migrate};
+pub use engagement::Engagement;
 pub use entitlements::Entitlements;
 pub use layers::DEFAULT_ORGANIZATION;
 pub use limits::Limits;
@@ -91,6 +93,8 @@ pub struct Config {
     pub schedules: BTreeMap<String, ScheduleOverride>,
     /// What a member may use.
     pub entitlements: Entitlements,
+    /// How what members do is counted and scored.
+    pub engagement: Engagement,
     /// Events sent to the servers of others.
     pub webhooks_out: WebhooksOut,
     /// Whose tokens are taken in the place of keys.
@@ -135,6 +139,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         queues: Queue::read_all(&mut reader),
         schedules: ScheduleOverride::read_all(&mut reader),
         entitlements: Entitlements::read(&mut reader),
+        engagement: Engagement::read(&mut reader),
         webhooks_out: WebhooksOut::read(&mut reader),
         jwt: jwt::issuers(&mut reader),
         roles: jwt::roles(&mut reader),

@@ -37,11 +37,16 @@ impl<'a> Reader<'a> {
 
     /// The names of the tables below `table` that the user chose, or that are known by name.
     pub(super) fn names(&self, table: &str) -> Vec<String> {
+        self.names_in(&Key::new([table]))
+    }
+
+    /// The same for a table that is not at the top.
+    pub(super) fn names_in(&self, table: &Key) -> Vec<String> {
         let known = self.layers.entries.keys().chain(&self.layers.named);
         let mut names: Vec<String> = known
-            .filter_map(|key| match key.segments() {
-                [first, name, ..] if first == table => Some(name.clone()),
-                _ => None,
+            .filter_map(|key| {
+                let below = key.segments().strip_prefix(table.segments())?;
+                below.first().cloned()
             })
             .collect();
         names.sort();

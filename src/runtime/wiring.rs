@@ -13,7 +13,6 @@ use memberd_jobs::{
         db::{self, Db, Plans},
         ports::{Organization, Receivers, Stripe},
         queue::{Queue, lease::Node, schedules::Wanted},
-        scoring::{LATE_DAYS_DEFAULT, Scoring},
     },
 };
 use secrecy::ExposeSecret as _;
@@ -255,8 +254,8 @@ fn settings(config: &Config) -> Settings {
     });
     Settings {
         access: config.entitlements.policy.clone(),
-        scoring: Scoring::default(),
-        late_days: LATE_DAYS_DEFAULT,
+        scoring: config.engagement.scoring.clone(),
+        late_days: config.engagement.late_days,
         keep_jobs: config.retention.jobs,
         keep_jobs_max: i64::try_from(config.retention.jobs_max).unwrap_or(i64::MAX),
         keep_stripe_event_bodies: config.retention.stripe_event_bodies,

@@ -48,7 +48,7 @@ both! {
         let id = ordered(&db, &cancel(true)).await.unwrap();
         let member = row(&db, &id).await.member_id.unwrap();
         let mut tx = db.env.db.begin().await.unwrap();
-        let new = creators::New { name: "Ann", external_id: Some("ann") };
+        let new = creators::New { name: "Ann", external_id: Some("ann"), time_zone: None };
         let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap().id;
         let hers = Edit { creator: Some(Some("ann".to_owned())), ..Edit::default() };
         roster::edit(&mut tx, &db, "default", roster::Whom::is(&member), &hers).await.unwrap().unwrap();

@@ -205,7 +205,7 @@ both! {
     async fn what_is_listed_of_a_creator_is_that_of_her_members(db: TestDb) {
         fill(&db).await;
         let mut tx = db.env.db.begin().await.unwrap();
-        let new = creators::New { name: "Ann", external_id: Some("ann") };
+        let new = creators::New { name: "Ann", external_id: Some("ann"), time_zone: None };
         let ann = creators::create(&mut tx, &db, "default", new).await.unwrap().unwrap();
         let key = Filter { foreign_key: Some(("stripe", "cus_1")), ..Filter::default() };
         let member = members::list(&db.env.db, "default", &key, None, 1).await.unwrap().remove(0);

@@ -97,6 +97,7 @@ async fn creator(app: &App, external_id: &str) -> String {
     let new = creators::New {
         name: "A Name",
         external_id: Some(external_id),
+        time_zone: None,
     };
     let made = creators::create(&mut tx, env, "default", new).await;
     tx.commit().await.unwrap();

@@ -4,7 +4,10 @@ use super::Given;
 use crate::config::key::Key;
 use crate::config::known::{DEFAULT_TOML, KnownKeys};
 use crate::config::{CatchUp, Migrate, Role, load};
-use memberd_jobs::kernel::policy::AccessPolicy;
+use memberd_jobs::kernel::{
+    policy::AccessPolicy,
+    scoring::{LATE_DAYS_DEFAULT, Scoring},
+};
 use secrecy::ExposeSecret as _;
 use std::time::Duration;
 
@@ -32,6 +35,8 @@ fn defaults_alone_are_a_configuration() {
     assert_eq!(names, lanes);
     assert!(config.schedules.is_empty());
     assert_eq!(config.entitlements.policy, AccessPolicy::default());
+    assert_eq!(config.engagement.scoring, Scoring::default());
+    assert_eq!(config.engagement.late_days, LATE_DAYS_DEFAULT);
     let organization = &config.organizations["default"];
     assert_eq!(organization.name, "default");
     assert_eq!(organization.currency, "usd");

@@ -1,5 +1,6 @@
 //! Tests of the whole: layers in, configuration or problems out.
 
+mod engagement;
 mod generated;
 mod jwt;
 mod layers;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::model::{Creator, ExternalId, Name, refused};
+use super::model::{Creator, ExternalId, Name, TimeZone, refused};
 use crate::api::{Answer, ApiState, Begun, Caller, IdempotencyKey, Json, Kept, NoQuery, Once};
 
 /// A creator to make.
@@ -18,6 +18,8 @@ pub(super) struct NewCreatorBody {
     name: Name,
     /// How your own systems call her; no other creator may have it, and it must not begin with `crt_`.
     external_id: Option<ExternalId>,
+    /// Where her days begin and end, a name of the IANA database; without one, where the organization's do.
+    time_zone: Option<TimeZone>,
 }
 
 /// Make a creator
@@ -52,6 +54,7 @@ async fn make(
     let new = New {
         name: &body.name.0,
         external_id: body.external_id.as_ref().map(|text| text.0.as_str()),
+        time_zone: body.time_zone.as_ref().map(|text| text.0.as_str()),
     };
     let mut tx = state.env.db.begin().await?;
     let made = creators::create(&mut tx, &state.env, &caller.organization, new).await?;

@@ -1,7 +1,7 @@
 //! A creator as the API shows her, and as it is told of her.
 
 use memberd_jobs::{
-    creators::{self, EXTERNAL_ID_CHARS_MAX, NAME_CHARS_MAX, Refused},
+    creators::{self, EXTERNAL_ID_CHARS_MAX, NAME_CHARS_MAX, Refused, TIME_ZONE_CHARS_MAX},
     kernel::Timestamp,
 };
 use serde::Serialize;
@@ -16,6 +16,9 @@ pub(super) type Name = Text<NAME_CHARS_MAX>;
 /// How the organization's own systems call her.
 pub(super) type ExternalId = Text<EXTERNAL_ID_CHARS_MAX>;
 
+/// Where a creator's days begin and end.
+pub(super) type TimeZone = Text<TIME_ZONE_CHARS_MAX>;
+
 /// A creator: a person or a brand within the organization.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Creator {
@@ -28,6 +31,9 @@ pub(super) struct Creator {
     /// How the organization's own systems call her; wherever a creator is named, it does as well as the id.
     #[schema(example = "creator_xyz")]
     external_id: Option<String>,
+    /// Where her days begin and end; null: where the organization's do.
+    #[schema(example = "Europe/Paris")]
+    time_zone: Option<String>,
     /// When she became known here.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_at: Timestamp,
@@ -45,6 +51,7 @@ impl From<creators::Creator> for Creator {
             id: row.id,
             name: row.name,
             external_id: row.external_id,
+            time_zone: row.time_zone,
             created_at: row.created_at,
             updated_at: row.updated_at,
             archived_at: row.archived_at,
@@ -57,6 +64,7 @@ pub(super) fn refused(why: &Refused) -> Problem {
     match why {
         Refused::NoCreator => Problem::new(Code::NotFound, why.to_string()),
         Refused::Bounds(field, _) => unprocessable(field, why),
+        Refused::TimeZone(_) => unprocessable("time_zone", why),
         Refused::LooksLikeAnId | Refused::ExternalIdTaken(_) => unprocessable("external_id", why),
         Refused::Archived(_) => unprocessable("archived", why),
     }

@@ -8,7 +8,7 @@ use memberd_jobs::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::model::{Creator, ExternalId, Name, refused};
+use super::model::{Creator, ExternalId, Name, TimeZone, refused};
 use crate::api::{
     Answer, ApiState, Caller, Json, NoQuery, Path,
     v1::members::RACE_TRIES_MAX,
@@ -28,6 +28,11 @@ pub(super) struct CreatorEditBody {
     #[serde(default)]
     #[schema(value_type = Option<ExternalId>)]
     external_id: Change<ExternalId>,
+    /// Where her days begin and end, a name of the IANA database; null for where the organization's do. What was told before
+    /// keeps its days.
+    #[serde(default)]
+    #[schema(value_type = Option<TimeZone>)]
+    time_zone: Change<TimeZone>,
     /// Whether she is archived: she keeps her members and keys, and gets no new ones.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = bool)]
@@ -51,6 +56,7 @@ pub(super) async fn update(
     let edit = Edit {
         name: body.name.map(|text| text.0),
         external_id: body.external_id.said().map(|id| id.map(|text| text.0)),
+        time_zone: body.time_zone.said().map(|zone| zone.map(|text| text.0)),
         archived: body.archived,
     };
     let env = &state.env;

@@ -1,0 +1,13 @@
+//! All SQL of the family.
+
+pub mod audiences;
+pub mod count;
+pub mod intake;
+pub mod scores;
+pub mod shards;
+pub mod versions;
+
+/// The numbers as a JSON array, which both databases take for a list.
+fn list(numbers: impl IntoIterator<Item = i64>) -> String {
+    serde_json::Value::from_iter(numbers).to_string()
+}
