@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{demo, sandbox};
 use crate::{
     commands::{
-        Failure, Outcome, config, healthcheck, init, jobs, keys, members, migrate, openapi,
-        operations, queues, schedules, serve, sync, webhooks,
+        Failure, Outcome, config, engagement, healthcheck, init, jobs, keys, members, migrate,
+        openapi, operations, queues, schedules, serve, sync, webhooks,
     },
     config::{self as settings, Loaded, Sources, parse_set},
 };
@@ -66,6 +66,8 @@ pub enum Command {
     Sync(sync::Args),
     /// Find members, show what one may see and why
     Members(members::Args),
+    /// Build the scores of members anew, and prove them
+    Engagement(engagement::Args),
     /// List what was written to Stripe, and what came of it
     Operations(operations::Args),
     /// Check the signature of a webhook, and ask an endpoint
@@ -103,6 +105,7 @@ impl Cli {
             Command::Schedules(args) => schedules::run(&args, global),
             Command::Sync(args) => sync::run(&args, global),
             Command::Members(args) => members::run(&args, global),
+            Command::Engagement(args) => engagement::run(&args, global),
             Command::Operations(args) => operations::run(&args, global),
             Command::Webhooks(args) => webhooks::run(&args, global),
             Command::Openapi(args) => openapi::run(args),

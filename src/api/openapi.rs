@@ -32,7 +32,7 @@ const ABOUT: &str = "The control API of memberd.\n\n\
     unknown query parameters are refused. `X-Request-Id` is on every answer and may be sent. A key may be narrowed to one \
     creator: it uses only the routes that say so, and other creators' members are not there for it.";
 
-const GROUPS: [(&str, &str); 20] = [
+const GROUPS: [(&str, &str); 21] = [
     ("open", "What needs no key."),
     ("info", "About this installation and the key."),
     ("jobs", "Units of work that survive a restart."),
@@ -51,6 +51,7 @@ const GROUPS: [(&str, &str); 20] = [
     ),
     ("invoices", "Invoices as Stripe has them."),
     ("purchases", "What was paid."),
+    ("engagement", "What members do, and how engaged they are."),
     ("sync", "How the mirror of Stripe is doing."),
     ("stripe-events", "What Stripe told us."),
     (

@@ -4,6 +4,7 @@ pub mod activity;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod engagement;
 pub mod healthcheck;
 pub mod init;
 pub mod jobs;

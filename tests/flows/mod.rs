@@ -7,6 +7,7 @@ mod checkout;
 mod commands;
 mod demo;
 mod duplicates;
+mod engagement;
 mod faults;
 mod limits;
 mod missed;

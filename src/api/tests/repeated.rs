@@ -89,6 +89,9 @@ async fn wanted(
         "/v1/jobs/bulk" => {
             Some(json!({"action": "cancel", "ids": [app.nap("default", "c").await]}))
         }
+        "/v1/interactions" => Some(json!({"interactions": [
+            {"id": "1", "member_id": "ext:stripe:cus_2", "kind": "share"}
+        ]})),
         _ => organizations::body(operation).map(|text| serde_json::from_str(&text).unwrap()),
     };
     (path, body)

@@ -3,7 +3,9 @@
 mod activity;
 mod coupons;
 mod creators;
+mod engagement;
 mod info;
+mod interactions;
 mod invoices;
 mod jobs;
 mod keys;
@@ -45,6 +47,8 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(operations::routes())
         .merge(invoices::routes())
         .merge(purchases::routes())
+        .merge(interactions::routes())
+        .merge(engagement::routes())
         .merge(sync::routes())
         .merge(stripe_events::routes())
         .merge(webhook_endpoints::routes())

@@ -11,7 +11,7 @@ mod retry;
 mod show;
 
 use memberd_jobs::access::Scope;
-pub(super) use model::{Job, enqueue, shown};
+pub(super) use model::{Job, enqueue, kept, shown};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::api::{ApiState, Code, Gate, openapi::gated};

@@ -4,7 +4,7 @@ use axum::{http::StatusCode, response::Response};
 use memberd_jobs::kernel::{
     Timestamp,
     db::Tx,
-    outbox::{self, NewJob},
+    outbox::{self, Enqueued, NewJob},
     queue::admin::{self, Acted, Action, JobAttempt, JobRow},
 };
 use serde::Serialize;
@@ -218,6 +218,17 @@ async fn enqueue_first(
 ) -> Answer<Kept> {
     let mut tx = state.env.db.begin().await?;
     let enqueued = outbox::enqueue(&mut tx, &state.env, job).await?;
+    kept(tx, state, caller, &enqueued, once).await
+}
+
+/// Commits with the answer: the job that was enqueued, or the one it folded into.
+pub(in crate::api::v1) async fn kept(
+    mut tx: Tx,
+    state: &ApiState,
+    caller: &Caller,
+    enqueued: &Enqueued,
+    once: &Once,
+) -> Answer<Kept> {
     let status = if enqueued.folded {
         StatusCode::OK
     } else {

@@ -1,0 +1,90 @@
+//! `memberd engagement`: building scores anew, and proving them.
+
+use memberd_jobs::{
+    engagement::{self, Verified},
+    kernel::Env,
+};
+use serde_json::json;
+
+use super::{Failure, Outcome, open, output, print, runtime};
+use crate::cli::Global;
+
+/// Members printed by `verify`; the count is always that of all.
+const MEMBERS_SHOWN: usize = 50;
+
+/// What `engagement` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Whose scores
+    #[arg(long, global = true, default_value = "default", value_name = "ID")]
+    organization: String,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+enum Action {
+    /// Build all scores anew from what was counted; a job of the daemon does it
+    Rebuild,
+    /// Compare scores with what was counted now, change nothing; exits with 4 when they differ
+    Verify {
+        /// All of them instead of one of a hundred
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Orders a rebuild, or compares.
+///
+/// # Errors
+/// An unknown organization, or a difference (exit code 4).
+pub fn run(args: &Args, global: &Global) -> Outcome {
+    runtime()?.block_on(async {
+        let env = open(global).await?;
+        let id = args.organization.as_str();
+        if !env.settings.organizations.contains_key(id) {
+            let text = format!("no organization `{id}` is configured");
+            return Err(Failure::new(Failure::USAGE, text));
+        }
+        match args.action {
+            Action::Rebuild => rebuild(&env, global, id).await,
+            Action::Verify { all } => verify(&env, global, id, all).await,
+        }
+    })
+}
+
+async fn rebuild(env: &Env, global: &Global, organization: &str) -> Outcome {
+    let mut tx = env.db.begin().await?;
+    let job = engagement::rebuild(&mut tx, env, organization).await?;
+    tx.commit().await?;
+    let text = format!(
+        "{} is waiting to run; `memberd jobs show {}` tells how it goes",
+        job.id, job.id
+    );
+    output::one(
+        global,
+        &text,
+        &json!({ "job_id": job.id, "folded": job.folded }),
+    )
+}
+
+async fn verify(env: &Env, global: &Global, organization: &str, all: bool) -> Outcome {
+    let verified = engagement::verify(env, organization, all).await?;
+    let Verified { compared, differ } = &verified;
+    if global.json {
+        print(&json!(verified).to_string())?;
+    } else {
+        for member in differ.iter().take(MEMBERS_SHOWN) {
+            print(&format!("{member} differs"))?;
+        }
+        print(&format!(
+            "{compared} scores compared, {} differ",
+            differ.len()
+        ))?;
+    }
+    if differ.is_empty() {
+        return Ok(());
+    }
+    let text = "scores are not what was counted: `memberd engagement rebuild` makes them anew";
+    Err(Failure::new(Failure::FOUND, text))
+}
