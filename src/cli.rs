@@ -11,7 +11,7 @@ use crate::commands::{demo, sandbox};
 use crate::{
     commands::{
         Failure, Outcome, config, engagement, healthcheck, init, jobs, keys, members, migrate,
-        openapi, operations, queues, schedules, serve, sync, webhooks,
+        openapi, operations, queues, report, schedules, serve, sync, webhooks,
     },
     config::{self as settings, Loaded, Sources, parse_set},
 };
@@ -66,8 +66,10 @@ pub enum Command {
     Sync(sync::Args),
     /// Find members, show what one may see and why
     Members(members::Args),
-    /// Build the scores of members anew, and prove them
+    /// Explain scores, propose constants that fit, build all scores anew, and prove them
     Engagement(engagement::Args),
+    /// Print figures of a period, and draw them
+    Report(report::Args),
     /// List what was written to Stripe, and what came of it
     Operations(operations::Args),
     /// Check the signature of a webhook, and ask an endpoint
@@ -106,6 +108,7 @@ impl Cli {
             Command::Sync(args) => sync::run(&args, global),
             Command::Members(args) => members::run(&args, global),
             Command::Engagement(args) => engagement::run(&args, global),
+            Command::Report(args) => report::run(&args, global),
             Command::Operations(args) => operations::run(&args, global),
             Command::Webhooks(args) => webhooks::run(&args, global),
             Command::Openapi(args) => openapi::run(args),

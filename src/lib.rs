@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod ingest;
 pub mod jwt;
+pub mod picture;
 pub mod queue;
 pub mod runtime;
 pub mod stripe;

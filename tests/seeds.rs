@@ -4,12 +4,19 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::tidy::sources;
 
-/// The rows of the checklist that concern the control API, of seeds 000, 002 and 003, and those of 001 about who calls it.
+/// The rows of the checklist that concern the control API, of seeds 000, 002 and 003, and those of 001 about who calls
+/// it, and about engagement.
 const ROWS: &[std::ops::RangeInclusive<u32>] = &[
     1..=25,
     29..=46,
-    71..=71,
+    47..=47,
+    50..=51,
+    54..=55,
+    59..=59,
+    69..=75,
     85..=85,
+    98..=98,
+    105..=106,
     112..=123,
     125..=125,
     127..=129,

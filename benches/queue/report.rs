@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
+use memberd::picture::{Bar, Picture};
 use serde_json::Value;
 
 use crate::{
@@ -181,50 +182,25 @@ fn number(value: f64) -> String {
     text
 }
 
-const WIDTH: f64 = 720.0;
-const ROW_HEIGHT: f64 = 30.0;
-const TOP: f64 = 44.0;
-const LEFT: f64 = 250.0;
-const RIGHT: f64 = 80.0;
-
 /// A bar for each queue.
 pub(crate) fn svg(postgres: &Figures, sqlite: &Figures, peers: &[(String, f64)]) -> String {
-    let mut rows: Vec<(String, f64, bool)> = [
+    let bar = |name: &str, rate: f64, strong| Bar {
+        name: name.to_owned(),
+        value: rate,
+        shown: number(rate),
+        strong,
+    };
+    let ours = [
         ("memberd, PostgreSQL, 1,000 slots", postgres, "run-best"),
         ("memberd, PostgreSQL, 100 slots", postgres, "run-default"),
         ("memberd, SQLite, 1,000 slots", sqlite, "run-best"),
         ("memberd, SQLite, 100 slots", sqlite, "run-default"),
-    ]
-    .map(|(name, figures, case)| (name.to_owned(), median(&figures[case]), true))
-    .into();
-    rows.extend(
-        peers
-            .iter()
-            .map(|(name, rate)| (name.clone(), *rate, false)),
-    );
-    let longest = rows.iter().map(|row| row.1).fold(1.0, f64::max);
-    let mut bars = String::new();
-    let mut y = TOP;
-    for (name, rate, ours) in &rows {
-        let width = (rate / longest * (WIDTH - LEFT - RIGHT)).max(1.0);
-        let colour = if *ours { "#1f5f8b" } else { "#9aa5ad" };
-        let _ = writeln!(
-            bars,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\n\
-             <rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"20\" fill=\"{colour}\"/>\n\
-             <text x=\"{:.1}\" y=\"{}\" font-size=\"12\">{}</text>",
-            LEFT - 8.0,
-            y + 15.0,
-            LEFT + width + 5.0,
-            y + 15.0,
-            number(*rate)
-        );
-        y += ROW_HEIGHT;
-    }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"16\" y=\"24\" font-size=\"16\">Jobs a second (no-op jobs, durable commits)</text>\n{bars}</svg>\n",
-        y + 12.0
-    )
+    ];
+    let ours = ours.map(|(name, figures, case)| bar(name, median(&figures[case]), true));
+    let others = peers.iter().map(|(name, rate)| bar(name, *rate, false));
+    let bars: Vec<_> = ours.into_iter().chain(others).collect();
+    let mut picture = Picture::new();
+    picture.heading("Jobs a second (no-op jobs, durable commits)");
+    picture.bars(&bars);
+    picture.finish()
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, fmt::Write as _, path::Path};
 
+use memberd::picture::{Bar, Picture};
+
 use crate::{
     CONNECTIONS, MEMBERS, RENEWED,
     engine::Engine,
@@ -217,11 +219,6 @@ fn goals(all: &[(Engine, Figures)]) -> String {
     text
 }
 
-const WIDTH: f64 = 720.0;
-const LEFT: f64 = 270.0;
-const RIGHT: f64 = 90.0;
-const ROW: f64 = 26.0;
-
 /// Bars of the applied events a second, and of the seconds of the first fill.
 pub(crate) fn svg(all: &[(Engine, Figures)]) -> String {
     type Part = (String, fn(&Figures) -> f64, usize);
@@ -243,42 +240,17 @@ pub(crate) fn svg(all: &[(Engine, Figures)]) -> String {
             2,
         ),
     ];
-    let mut bars = String::new();
-    let mut y = 10.0;
+    let mut picture = Picture::new();
     for (title, figure, digits) in parts {
-        let _ = writeln!(
-            bars,
-            r#"<text x="10" y="{}" font-size="16">{title}</text>"#,
-            y + 18.0
-        );
-        y += 30.0;
-        let longest = all
-            .iter()
-            .map(|(_, it)| figure(it))
-            .fold(f64::MIN, f64::max);
-        for (engine, figures) in all {
-            let value = figure(figures);
-            let width = (value / longest * (WIDTH - LEFT - RIGHT)).max(1.0);
-            let colour = if engine.is_memberd() {
-                "#1f5f8b"
-            } else {
-                "#9aa5ad"
-            };
-            let _ = writeln!(
-                bars,
-                r#"<text x="{}" y="{}" text-anchor="end">{}</text><rect x="{LEFT}" y="{y}" width="{width:.1}" height="18" fill="{colour}"/><text x="{:.1}" y="{}" font-size="12">{value:.digits$}</text>"#,
-                LEFT - 8.0,
-                y + 14.0,
-                engine.name(),
-                LEFT + width + 6.0,
-                y + 14.0,
-            );
-            y += ROW;
-        }
-        y += 14.0;
+        let bar = |(engine, figures): &(Engine, Figures)| Bar {
+            name: engine.name().to_owned(),
+            value: figure(figures),
+            shown: format!("{:.digits$}", figure(figures)),
+            strong: engine.is_memberd(),
+        };
+        let bars: Vec<_> = all.iter().map(bar).collect();
+        picture.heading(&title);
+        picture.bars(&bars);
     }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {y}\" font-family=\"sans-serif\" \
-         font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{bars}</svg>\n"
-    )
+    picture.finish()
 }

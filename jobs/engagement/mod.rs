@@ -12,18 +12,25 @@
 //! **Locks.** Whoever changes an organization's scores holds the lock on its row in `engagement_state`, and takes it before any
 //! member's (`docs/decisions/0024`).
 
+pub mod analytics;
+pub mod calibrate;
 mod count;
 mod count_interactions;
+pub mod days;
+pub mod definition;
+pub mod milestones;
 mod model;
 mod moves;
 mod receive;
 mod rebuild_scores;
+pub mod score;
 mod sizes;
 mod standing;
 pub mod store;
 mod tell;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 mod turn_days;
 mod verify_scores;
 pub mod versions;
@@ -52,10 +59,14 @@ pub const FAMILY: Family = Family {
         JobDef::of::<TurnDays>(),
         JobDef::of::<RebuildScores>(),
         JobDef::of::<VerifyScores>(),
+        JobDef::of::<days::SnapshotDays>(),
+        JobDef::of::<milestones::TellMilestones>(),
     ],
     schedules: &[
         schedule("engagement.turn_days", "0 2 * * * *"),
         schedule("engagement.verify_scores", "0 10 5 * * SUN"),
+        schedule("engagement.snapshot_days", "0 20 * * * *"),
+        schedule("engagement.tell_milestones", "0 40 * * * *"),
     ],
     data: &[
         Data::Delete("interactions"),
@@ -63,6 +74,7 @@ pub const FAMILY: Family = Family {
         Data::Delete("activity_days"),
         Data::Delete("member_scores"),
         Data::Delete("engagement_members"),
+        Data::Delete("member_milestones"),
         Data::Keep("audience_activity", "counts of all members of a creator together"),
     ],
 };

@@ -50,7 +50,7 @@ pub const FAMILY: Family = Family {
         timezone: "UTC",
         catch_up: CatchUp::One,
     }],
-    data: &[Data::Delete("entitlements"), Data::Delete("grants")],
+    data: &[Data::Delete("entitlements"), Data::Delete("grants"), Data::Delete("member_churns")],
 };
 
 /// The rules of this binary. It grows when the same policy would give other entitlements than before.

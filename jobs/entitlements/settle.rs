@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     model::Present,
-    state::{State, state, transition},
+    state::{State, Transition, state, transition},
+    store,
 };
 use crate::{
     kernel::{
@@ -32,19 +33,23 @@ pub(super) async fn settle(
     env: &Env,
     members: &[(&Billing, Vec<Present>)],
 ) -> Result<u64> {
-    let (mut written, mut events, mut visible) = (Vec::new(), Vec::new(), 0);
+    let (mut written, mut events, mut churned, mut visible) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (before, rows) in members {
         if let Some((after, is, is_visible)) = settled(env.now(), before, rows) {
             visible += u64::from(is_visible);
             written.push((after, is_visible));
             // Of whom is deleted nothing is told but that she lost what she had.
-            if before.deleted_at.is_none() {
-                events.extend(transition_of(before, &is));
+            if before.deleted_at.is_none()
+                && let Some((transition, event)) = transition_of(before, &is)
+            {
+                churned.extend((transition == Transition::Churned).then_some(*before));
+                events.push(event);
             }
             events.extend(access_changed(before, &is));
         }
     }
     set_billing(tx, &written).await?;
+    store::note_churns(tx, &churned, env.now()).await?;
     emit_many(tx, env, &events).await?;
     Ok(visible)
 }
@@ -80,13 +85,14 @@ fn billing(before: &Billing, is: &State, now: Timestamp) -> Billing {
 }
 
 /// What the change of status and tier is for the outside.
-fn transition_of(before: &Billing, is: &State) -> Option<Event> {
+fn transition_of(before: &Billing, is: &State) -> Option<(Transition, Event)> {
     let was = BillingStatus::parse(&before.status).unwrap_or(BillingStatus::None);
     let old_tier = before.tier_id.as_deref().map(|tier| (tier, before.tier_amount));
     let transition = transition(was, old_tier, is)?;
     let data = json!({ "tier_id": is.tier_id, "previous_tier_id": before.tier_id,
                        "status": is.status.as_str() });
-    Some(event(before, transition.event(), data))
+    let event = event(before, transition.event(), data);
+    Some((transition, event))
 }
 
 /// What the change of products is for the outside.

@@ -284,6 +284,10 @@ pub struct Settings {
     pub scoring: Scoring,
     /// How many days after its own an interaction is taken.
     pub late_days: i64,
+    /// What is a milestone.
+    pub milestones: Milestones,
+    /// How many interactions a day an audience must usually have, so that its days are looked at for what is unusual.
+    pub alert_min_daily: i64,
     /// How long finished jobs are kept.
     pub keep_jobs: Duration,
     /// How many finished jobs are kept at the most.
@@ -308,6 +312,8 @@ impl Default for Settings {
             access: AccessPolicy::default(),
             scoring: Scoring::default(),
             late_days: LATE_DAYS_DEFAULT,
+            milestones: Milestones::default(),
+            alert_min_daily: 100,
             keep_jobs: Duration::from_hours(14 * 24),
             keep_jobs_max: 1_000_000,
             keep_stripe_event_bodies: Duration::from_hours(60 * 24),
@@ -316,6 +322,24 @@ impl Default for Settings {
             keep_activity: Duration::from_hours(90 * 24),
             keep_activity_max: 20_000_000,
             organizations: BTreeMap::from([("default".to_owned(), Organization::default())]),
+        }
+    }
+}
+
+/// Figures that are told when they are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Milestones {
+    /// Interactions of a member.
+    pub interactions: Vec<i64>,
+    /// Members of an audience.
+    pub members: Vec<i64>,
+}
+
+impl Default for Milestones {
+    fn default() -> Self {
+        Self {
+            interactions: vec![10, 50, 100, 500, 1_000],
+            members: vec![100, 1_000, 10_000, 100_000, 1_000_000],
         }
     }
 }

@@ -9,6 +9,7 @@ mod cluster;
 pub(crate) mod crowd;
 mod db;
 mod drain;
+pub mod engaged;
 #[cfg(test)]
 pub(crate) mod plan;
 mod postgres;

@@ -72,7 +72,7 @@ const fn schedule(kind: &'static str, cron: &'static str) -> Schedule {
 }
 
 /// Every type of event that memberd tells, in the order of the documentation, and what it is about.
-pub const EVENT_TYPES: [(&str, &str); 11] = [
+pub const EVENT_TYPES: [(&str, &str); 13] = [
     ("audience.member_joined", "A member is new."),
     ("audience.member_upgraded", "A member pays for a tier that she did not pay for before, or for a dearer one."),
     ("audience.member_churned", "A member's last paid subscription is over."),
@@ -80,6 +80,8 @@ pub const EVENT_TYPES: [(&str, &str); 11] = [
     ("audience.access_granted", "Somebody gave a member access that she does not pay for."),
     ("audience.access_revoked", "Such access was taken back."),
     ("audience.engagement_level_changed", "A member is more or less engaged than was last told: superfan, engaged, casual or inactive."),
+    ("audience.milestone_reached", "A member's interactions or an audience's members have reached a milestone, for the first time."),
+    ("audience.engagement_alert", "An audience does far less or far more than usual for the second day, or as usual again."),
     ("sync.drift_detected", "A reconciliation found the mirror of Stripe different, and mended it."),
     ("job.discarded", "A job failed for the last time; told within a minute."),
     ("webhook_endpoint.disabled", "An endpoint is sent nothing any more, because it answered 410 or failed for five days."),

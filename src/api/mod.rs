@@ -32,7 +32,7 @@ mod v1;
 mod words;
 
 pub(crate) use activity::is_id;
-pub use amount::amount;
+pub use amount::{amount, rounded, thousandths};
 pub use auth::{Caller, Gate, HOME_ORGANIZATION, KeyCache};
 pub use code::Code;
 pub use error::{Answer, FieldError, Problem, errors_markdown};
@@ -46,6 +46,7 @@ pub use request_id::{REQUEST_ID, RequestId};
 pub use router::{router, router_with};
 pub use serve::{ServeLimits, serve};
 pub use state::{ApiState, HttpLimits, Metrics};
+pub use v1::EngagementAnalytics;
 pub use words::{
-    BillingWord, Closed, QueueWord, ReasonWord, ScopeWord, StateWord, Text, Whole, Word,
+    BillingWord, Closed, LevelWord, QueueWord, ReasonWord, ScopeWord, StateWord, Text, Whole, Word,
 };

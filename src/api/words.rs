@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use memberd_jobs::{
     access::Scope,
     entitlements::access::Reason,
-    kernel::queue::{Queue, admin::JobState},
+    kernel::{
+        queue::{Queue, admin::JobState},
+        scoring::Level,
+    },
     members::BillingStatus,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -39,6 +42,8 @@ pub type StateWord = Word<JobState>;
 pub type QueueWord = Word<Queue>;
 /// Where a member stands with her payments.
 pub type BillingWord = Word<BillingStatus>;
+/// How engaged a member is.
+pub type LevelWord = Word<Level>;
 /// Why a member may or may not use something.
 pub type ReasonWord = Word<Reason>;
 /// A scope.
@@ -69,6 +74,17 @@ impl Closed for BillingStatus {
     const NAME: &'static str = "BillingStatus";
     const ABOUT: &'static str =
         "Where a member stands with her payments, over all her subscriptions.";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Closed for Level {
+    const NAME: &'static str = "EngagementLevel";
+    const ABOUT: &'static str =
+        "How engaged a member is, by her score; who never did anything is `inactive`.";
     const ALL: &'static [Self] = &Self::ALL;
 
     fn word(self) -> &'static str {

@@ -1,4 +1,7 @@
-//! `memberd engagement`: building scores anew, and proving them.
+//! `memberd engagement`: why scores are what they are, what would fit, building them anew, and proving them.
+
+mod calibrate;
+mod explain;
 
 use memberd_jobs::{
     engagement::{self, Verified},
@@ -22,8 +25,12 @@ pub struct Args {
     action: Action,
 }
 
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Debug, clap::Subcommand)]
 enum Action {
+    /// Show why a member's score is what it is, and what is missing to the next level
+    Explain(explain::Args),
+    /// Propose constants that fit your members, as TOML; changes nothing
+    Calibrate(calibrate::Args),
     /// Build all scores anew from what was counted; a job of the daemon does it
     Rebuild,
     /// Compare scores with what was counted now, change nothing; exits with 4 when they differ
@@ -34,10 +41,10 @@ enum Action {
     },
 }
 
-/// Orders a rebuild, or compares.
+/// Explains, proposes, orders a rebuild, or compares.
 ///
 /// # Errors
-/// An unknown organization, or a difference (exit code 4).
+/// An unknown organization or member, nothing that was counted, or a difference (exit code 4).
 pub fn run(args: &Args, global: &Global) -> Outcome {
     runtime()?.block_on(async {
         let env = open(global).await?;
@@ -46,9 +53,11 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
             let text = format!("no organization `{id}` is configured");
             return Err(Failure::new(Failure::USAGE, text));
         }
-        match args.action {
+        match &args.action {
+            Action::Explain(args) => explain::run(&env, global, id, args).await,
+            Action::Calibrate(args) => calibrate::run(&env, global, id, *args).await,
             Action::Rebuild => rebuild(&env, global, id).await,
-            Action::Verify { all } => verify(&env, global, id, all).await,
+            Action::Verify { all } => verify(&env, global, id, *all).await,
         }
     })
 }

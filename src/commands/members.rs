@@ -155,7 +155,7 @@ fn as_json(member: &MemberRow) -> Value {
 }
 
 /// The member that a word names: her id, or `ext:<provider>:<id>`.
-async fn named(env: &Env, organization: &str, word: &str) -> Result<MemberRow, Failure> {
+pub(super) async fn named(env: &Env, organization: &str, word: &str) -> Result<MemberRow, Failure> {
     let unknown = || {
         let text = format!("organization `{organization}` has no member `{word}`");
         Failure::new(Failure::FAILED, text)

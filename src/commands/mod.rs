@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod operations;
 pub mod output;
 pub mod queues;
+pub mod report;
 #[cfg(feature = "demo")]
 pub mod sandbox;
 pub mod schedules;

@@ -85,6 +85,11 @@ pub fn time(at: Option<Timestamp>) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
 
+/// A time, or that there was none.
+pub fn time_or_never(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "never".to_owned(), |at| at.to_string())
+}
+
 /// How often a line of progress is written where there is no terminal to write over.
 const PROGRESS_EVERY: u64 = 10_000;
 

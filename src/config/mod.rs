@@ -10,6 +10,7 @@
 //!
 //! To add a key, write it into `default.toml`, read it in its section's file, and run `./dev gen`.
 
+mod analytics;
 mod cron_text;
 mod database;
 mod engagement;
@@ -44,6 +45,7 @@ mod units;
 mod value;
 mod webhooks_out;
 
+pub use analytics::Analytics;
 pub use cron_text::{cron_schedule, normalize_cron};
 pub use database::{Database, Migrate};
 pub use engagement::Engagement;
@@ -95,6 +97,8 @@ pub struct Config {
     pub entitlements: Entitlements,
     /// How what members do is counted and scored.
     pub engagement: Engagement,
+    /// What is told about engagement.
+    pub analytics: Analytics,
     /// Events sent to the servers of others.
     pub webhooks_out: WebhooksOut,
     /// Whose tokens are taken in the place of keys.
@@ -140,6 +144,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         schedules: ScheduleOverride::read_all(&mut reader),
         entitlements: Entitlements::read(&mut reader),
         engagement: Engagement::read(&mut reader),
+        analytics: Analytics::read(&mut reader),
         webhooks_out: WebhooksOut::read(&mut reader),
         jwt: jwt::issuers(&mut reader),
         roles: jwt::roles(&mut reader),

@@ -256,6 +256,8 @@ fn settings(config: &Config) -> Settings {
         access: config.entitlements.policy.clone(),
         scoring: config.engagement.scoring.clone(),
         late_days: config.engagement.late_days,
+        milestones: config.analytics.milestones.clone(),
+        alert_min_daily: config.analytics.alert_min_daily,
         keep_jobs: config.retention.jobs,
         keep_jobs_max: i64::try_from(config.retention.jobs_max).unwrap_or(i64::MAX),
         keep_stripe_event_bodies: config.retention.stripe_event_bodies,

@@ -1,6 +1,7 @@
 //! The tables `entitlements` and `tiers`.
 
 mod around;
+mod churns;
 #[macro_use]
 mod covers;
 mod grants;
@@ -8,6 +9,7 @@ mod offer;
 mod read;
 
 pub use around::{Around, around};
+pub use churns::note_churns;
 pub use grants::{GrantRow, by_reference, extensions, grant, grants, insert_grant, revoke_grant};
 pub use offer::{NewTier, TierEdit, edit_tier, forget_tier, insert_tier, lock_tier, tier_in};
 pub use read::{EntitlementRow, TierRow, default_tier, of_members, tier, tiers};

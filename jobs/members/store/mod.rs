@@ -7,7 +7,7 @@ mod whose;
 mod write;
 
 pub use billing::{Billing, Horizon, horizon, lock, lock_due, lock_many, set_billing};
-pub use list::{Filter, TierFilter, list};
+pub use list::{Filter, TierFilter, count, list};
 pub use read::{
     KeyRow, MemberRow, TagRow, details, get, ids_after, keys_in, resolve,
 };

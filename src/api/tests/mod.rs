@@ -6,6 +6,7 @@ mod catalog;
 mod contract;
 mod creators;
 mod document;
+mod engagement;
 mod installation;
 mod jobs;
 mod members;

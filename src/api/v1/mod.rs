@@ -25,6 +25,7 @@ mod tokens;
 mod webhook_deliveries;
 mod webhook_endpoints;
 
+pub use engagement::EngagementAnalytics;
 #[cfg(test)]
 pub(super) use members::is_still_hers;
 use utoipa_axum::router::OpenApiRouter;
@@ -40,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(nodes::routes())
         .merge(members::routes())
         .merge(creators::routes())
+        .merge(engagement::routes())
         .merge(tiers::routes())
         .merge(plans::routes())
         .merge(coupons::routes())
@@ -48,7 +50,6 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(invoices::routes())
         .merge(purchases::routes())
         .merge(interactions::routes())
-        .merge(engagement::routes())
         .merge(sync::routes())
         .merge(stripe_events::routes())
         .merge(webhook_endpoints::routes())

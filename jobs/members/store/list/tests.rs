@@ -16,8 +16,9 @@ use crate::{
 
 /// What is read for a page of ten, by the indexes that are told.
 async fn reads(db: &TestDb, filter: Filter<'_>, most: f64, indexes: &[&str]) {
-    let args = filter.args("default", None, 10);
-    assert_looks_up(db, filter.list(), &args, most, indexes).await;
+    let mut args = filter.args("default", None);
+    args.push(10_i64.into());
+    assert_looks_up(db, filter.statements().list, &args, most, indexes).await;
 }
 
 async fn listed(db: &TestDb, filter: Filter<'_>) -> Vec<String> {

@@ -16,17 +16,19 @@ use crate::api::{Closed, Word};
 pub(super) enum Include {
     Entitlements,
     Purchases,
+    Engagement,
 }
 
 impl Closed for Include {
     const NAME: &'static str = "MemberInclude";
     const ABOUT: &'static str = "What to show besides the member.";
-    const ALL: &'static [Self] = &[Self::Entitlements, Self::Purchases];
+    const ALL: &'static [Self] = &[Self::Entitlements, Self::Purchases, Self::Engagement];
 
     fn word(self) -> &'static str {
         match self {
             Self::Entitlements => "entitlements",
             Self::Purchases => "purchases",
+            Self::Engagement => "engagement",
         }
     }
 }
@@ -45,6 +47,12 @@ impl Includes {
     pub(super) fn and(mut self, include: Include) -> Self {
         self.0.push(include);
         self
+    }
+
+    /// These but one.
+    pub(super) fn without(self, include: Include) -> Self {
+        let rest = self.0.into_iter().filter(|one| *one != include);
+        Self(rest.collect())
     }
 }
 

@@ -1,24 +1,27 @@
 //! `GET /v1/members`
 
+use std::{collections::BTreeMap, time::Duration};
+
 use axum::extract::State;
 use memberd_jobs::{
     creators,
     entitlements::store as entitlements,
-    kernel::Timestamp,
+    kernel::{Timestamp, scoring::Level},
     members::{
         normalize_email,
         store::{self as members, Filter, TierFilter},
     },
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     include::Includes,
     model::{Around, Member},
 };
 use crate::api::{
-    Answer, ApiState, BillingWord, Caller, Code, Cursor, Json, Limit, Page, Problem, Query,
+    Answer, ApiState, BillingWord, Caller, Code, Cursor, Json, LevelWord, Limit, Page, Problem,
+    Query, Whole,
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -62,6 +65,12 @@ pub(super) struct Filters {
     /// Members who became known here before this moment.
     #[param(value_type = Option<String>, format = DateTime, example = "2026-01-15T10:30:00Z")]
     created_before: Option<Timestamp>,
+    /// Members of this level.
+    #[param(inline)]
+    engagement_level: Option<LevelWord>,
+    /// Members whose newest interaction is at least so many days (of 24 hours) ago; of who never did anything, the joining.
+    #[param(inline, example = 30)]
+    inactive_days_min: Option<InactiveDays>,
     /// Also members who are deleted.
     #[serde(default)]
     include_deleted: bool,
@@ -69,6 +78,9 @@ pub(super) struct Filters {
     #[param(inline, style = Form, explode = false, example = json!(["entitlements", "purchases"]))]
     #[serde(default)]
     include: Includes,
+    /// Whether to count all members for whom the filters hold. That takes longer than a page, the more the more there are.
+    #[serde(default)]
+    count: bool,
     /// Rows of the page.
     #[param(inline)]
     #[serde(default)]
@@ -104,6 +116,53 @@ impl Filters {
     }
 }
 
+/// Days that somebody may have been inactive.
+type InactiveDays = Whole<0, 36_500>;
+const DAY: Duration = Duration::from_hours(24);
+
+/// A page of members.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Members {
+    #[serde(flatten)]
+    page: Page<Member>,
+    /// All members for whom the filters hold: the sum of `segments`. Present with `count=true`, as are those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, example = 4520)]
+    total: Option<i64>,
+    /// The same by level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<Segments>,
+}
+
+/// Members by level.
+#[derive(Serialize, ToSchema)]
+struct Segments {
+    /// Members of this level.
+    #[schema(minimum = 0, example = 450)]
+    superfans: i64,
+    /// Members of this level.
+    #[schema(minimum = 0, example = 1200)]
+    engaged: i64,
+    /// Members of this level.
+    #[schema(minimum = 0, example = 2100)]
+    casual: i64,
+    /// All others.
+    #[schema(minimum = 0, example = 770)]
+    inactive: i64,
+}
+
+impl Segments {
+    fn of(counts: &BTreeMap<Level, i64>) -> Self {
+        let of = |level| counts.get(&level).copied().unwrap_or_default();
+        Self {
+            superfans: of(Level::Superfan),
+            engaged: of(Level::Engaged),
+            casual: of(Level::Casual),
+            inactive: of(Level::Inactive),
+        }
+    }
+}
+
 fn impossible(parameter: &str, detail: &str) -> Problem {
     Problem::field(Code::InvalidFilter, format!("?{parameter}"), detail)
 }
@@ -112,12 +171,12 @@ fn impossible(parameter: &str, detail: &str) -> Problem {
 ///
 /// The organization's members, newest first. All filters must hold.
 #[utoipa::path(get, path = "/v1/members", tag = "members", operation_id = "list_members", params(Filters),
-    responses((status = 200, description = "A page of members.", body = Page<Member>)))]
+    responses((status = 200, description = "A page of members.", body = Members)))]
 pub(super) async fn list(
     State(state): State<ApiState>,
     caller: Caller,
     Query(filters): Query<Filters>,
-) -> Answer<Json<Page<Member>>> {
+) -> Answer<Json<Members>> {
     let (db, organization) = (&state.env.db, &caller.organization);
     let list = caller.list("members");
     let before = list.position(filters.cursor.as_ref())?;
@@ -147,13 +206,18 @@ pub(super) async fn list(
         created_before: filters.created_before,
         include_deleted: filters.include_deleted,
         creator: creator.as_deref(),
+        level: filters.engagement_level.map(|word| word.0),
+        inactive_since: filters.inactive_days_min.map(|days| inactive(&state, days)),
     };
-    let fetch = filters.limit.fetch();
-    let rows = if creator.is_some() || filters.creator_id.is_none() {
-        members::list(db, organization, &filter, before.as_deref(), fetch).await?
-    } else {
-        Vec::new()
-    };
+    let is_anybodys = creator.is_some() || filters.creator_id.is_none();
+    let (mut rows, mut counts) = (Vec::new(), BTreeMap::new());
+    if is_anybodys {
+        let fetch = filters.limit.fetch();
+        rows = members::list(db, organization, &filter, before.as_deref(), fetch).await?;
+        if filters.count {
+            counts = members::count(db, organization, &filter).await?;
+        }
+    }
     let mut around = Around::of(&state, &caller, &rows, &filters.include).await?;
     let page = list.page(
         rows,
@@ -161,5 +225,15 @@ pub(super) async fn list(
         |row| row.id.clone(),
         |row| around.show(row),
     );
-    Ok(Json(page))
+    Ok(Json(Members {
+        page,
+        total: filters.count.then(|| counts.values().sum()),
+        segments: filters.count.then(|| Segments::of(&counts)),
+    }))
+}
+
+/// The moment so many days ago.
+fn inactive(state: &ApiState, days: InactiveDays) -> Timestamp {
+    let days = u32::try_from(days.0).unwrap_or_default();
+    state.env.now().minus(DAY.saturating_mul(days))
 }

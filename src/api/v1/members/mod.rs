@@ -4,6 +4,7 @@ mod access;
 mod checkout;
 mod create;
 mod delete;
+mod engagement;
 mod fields;
 mod grants;
 mod include;
@@ -11,8 +12,10 @@ mod list;
 mod model;
 mod replace;
 mod restore;
+mod score;
 mod show;
 mod sync;
+mod timeline;
 mod update;
 mod write;
 
@@ -28,6 +31,7 @@ pub(super) use {model::is_hers, write::RACE_TRIES_MAX};
 const READ: Gate = Gate::Narrowed(Scope::MembersRead);
 const WRITE: Gate = Gate::Narrowed(Scope::MembersWrite);
 const ORDER: Gate = Gate::Narrowed(Scope::SubscriptionsWrite);
+const SCORES: Gate = Gate::Narrowed(Scope::EngagementRead);
 /// How the links to Stripe are doing: it names other members with whom one is in conflict.
 const SYNC: Gate = Gate::Scope(Scope::MembersRead);
 
@@ -62,6 +66,12 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         ))
         .routes(gated(READ, &missing, routes!(access::access)))
         .routes(gated(SYNC, &missing, routes!(sync::sync)))
+        .routes(gated(SCORES, &missing, routes!(score::score)))
+        .routes(gated(
+            SCORES,
+            &[Code::MemberNotFound, Code::InvalidCursor],
+            routes!(timeline::timeline),
+        ))
         .routes(gated(ORDER, &checkout, routes!(checkout::checkout)))
         .routes(gated(WRITE, &creating, routes!(create::create)))
         .routes(gated(WRITE, &editing, routes!(replace::replace)))

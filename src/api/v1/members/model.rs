@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use memberd_jobs::{
+    engagement::score::{self, Brief},
     entitlements::store::{self as entitlements, EntitlementRow},
     kernel::{Timestamp, db::Tx},
     members::{
@@ -17,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     super::purchases::Purchase,
+    engagement::Engagement,
     include::{Include, Includes},
 };
 use crate::api::{Answer, ApiState, BillingWord, Caller, Closed, Code, Problem, Word};
@@ -83,6 +85,9 @@ pub(super) struct Member {
     /// What she bought, newest first, at most the latest 100; present with `include=purchases`.
     #[serde(skip_serializing_if = "Option::is_none")]
     purchases: Option<Vec<Purchase>>,
+    /// Where she stands; present with `include=engagement`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) engagement: Option<Engagement>,
     /// When she joined.
     #[schema(value_type = String, format = DateTime, example = "2026-01-15T10:30:00Z")]
     joined_at: Timestamp,
@@ -178,6 +183,7 @@ pub(super) struct Around {
     tags: BTreeMap<String, Vec<TagRow>>,
     entitlements: Option<BTreeMap<String, Vec<Entitlement>>>,
     purchases: Option<BTreeMap<String, Vec<Purchase>>>,
+    engagement: Option<BTreeMap<String, Brief>>,
     default_tier: Option<String>,
 }
 
@@ -203,6 +209,7 @@ impl Around {
             tags: BTreeMap::new(),
             entitlements: with_entitlements.then(BTreeMap::new),
             purchases: None,
+            engagement: None,
             default_tier,
         };
         for (row, of) in rows.iter().zip(all) {
@@ -222,6 +229,9 @@ impl Around {
                 by_member.entry(member).or_default().push(row.into());
             }
             around.purchases = Some(by_member);
+        }
+        if include.has(Include::Engagement) {
+            around.engagement = Some(score::briefs(&state.env, organization, &ids).await?);
         }
         Ok(around)
     }
@@ -260,6 +270,9 @@ impl Around {
             .purchases
             .as_mut()
             .map(|all| all.remove(&row.id).unwrap_or_default());
+        let engagement = self.engagement.as_ref();
+        let engagement =
+            engagement.map(|all| Engagement::of(all.get(&row.id).copied().unwrap_or_default()));
         let foreign_keys = details.keys.iter().map(|key| ForeignKey {
             key: key.provider.clone(),
             value: key.external_id.clone(),
@@ -270,6 +283,7 @@ impl Around {
             foreign_keys: foreign_keys.collect(),
             entitlements,
             purchases,
+            engagement,
             tier_id: row.tier_id.or_else(|| self.default_tier.clone()),
             meta: details.meta.into_iter().collect(),
             tags: details.tags.into_iter().collect(),

@@ -6,10 +6,12 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use memberd_jobs::{engagement::score::score, members::store::MemberRow};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
+    engagement::Engagement,
     include::{Include, Includes},
     model::{Around, Member, found},
 };
@@ -40,10 +42,29 @@ pub(super) async fn show(
 ) -> Answer<Response> {
     let row = found(&state, &caller, &id).await?;
     let include = shown.include.and(Include::Entitlements);
-    let mut around = Around::of(&state, &caller, slice::from_ref(&row), &include).await?;
-    let member = around.show(row);
+    let engagement = engagement_of(&state, &caller, &row, &include).await?;
+    let around = include.without(Include::Engagement);
+    let mut around = Around::of(&state, &caller, slice::from_ref(&row), &around).await?;
+    let mut member = around.show(row);
+    member.engagement = engagement;
     let version = member.version.clone();
     let mut response = Json(member).into_response();
     tag(response.headers_mut(), &version);
     Ok(response)
+}
+
+/// Where she stands with everything, where that is wanted.
+async fn engagement_of(
+    state: &ApiState,
+    caller: &Caller,
+    row: &MemberRow,
+    include: &Includes,
+) -> Answer<Option<Engagement>> {
+    if !include.has(Include::Engagement) {
+        return Ok(None);
+    }
+    let (creator, deleted) = (row.creator_id.as_deref(), row.deleted_at.is_some());
+    let organization = &caller.organization;
+    let score = score(&state.env, organization, &row.id, creator, deleted).await?;
+    Ok(Some(Engagement::whole(&score)))
 }

@@ -1,0 +1,5 @@
+//! What a member did, as it was told.
+
+mod store;
+
+pub use store::{Happened, newest};
