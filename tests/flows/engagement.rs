@@ -23,18 +23,19 @@ const COUNTED: Sql = Sql::both("SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM 
 
 async fn member(daemon: &Daemon, n: usize) -> String {
     let body = json!({"email": format!("{n}@example.test"), "foreign_keys": [{"key": "app", "value": n.to_string()}]});
-    let made = daemon.write(Method::POST, "/v1/members", &body, &format!("member-{n}"));
-    id(&made.await.ok())
+    let key = format!("member-{n}");
+    let made = daemon.write(Method::POST, "/v1/members", &body, &key).await;
+    id(&made.ok())
 }
 
 async fn tell(daemon: &Daemon, interactions: &Value) -> crate::support::Answer {
     let body = json!({ "interactions": interactions });
-    let key = format!("{interactions}")
-        .chars()
-        .filter(char::is_ascii_alphanumeric);
-    let key: String = key.take(200).collect();
+    let key = interactions
+        .to_string()
+        .replace(|letter: char| !letter.is_ascii_alphanumeric(), "");
+    let key = key.get(..200).unwrap_or(&key);
     daemon
-        .write(Method::POST, "/v1/interactions", &body, &key)
+        .write(Method::POST, "/v1/interactions", &body, key)
         .await
 }
 

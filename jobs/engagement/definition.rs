@@ -1,7 +1,5 @@
 //! By which definition an organization's scores are to be read, and how its kinds of interactions are called.
 
-mod store;
-
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
@@ -9,10 +7,13 @@ use chrono_tz::Tz;
 use super::{
     Day,
     model::{Formula, Weights},
-    store::versions::kinds,
+    store::versions::{kinds, state},
     versions,
 };
-use crate::kernel::{Env, db::Result, scoring::Scoring};
+use crate::{
+    creators,
+    kernel::{Env, db::Result, scoring::Scoring},
+};
 
 /// The definition that an organization's scores follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Definition {
 impl Definition {
     /// Reads it.
     pub async fn of(env: &Env, organization: &str) -> Result<Self> {
-        let version = store::current(&env.db, organization).await?;
+        let version = state(&env.db, organization).await?.map(|state| state.version);
         let scoring = match version {
             Some(version) => versions::get(&env.db, version).await?.formula.scoring.clone(),
             None => env.settings.scoring.clone(),
@@ -69,9 +70,10 @@ impl Definition {
 /// Where the days of a creator begin and end: those of the organization, unless she has a time zone of her own.
 pub async fn zone(env: &Env, organization: &str, creator: Option<&str>) -> Result<Tz> {
     let own = match creator {
-        Some(creator) => store::zone(&env.db, organization, creator).await?,
+        Some(creator) => creators::find(&env.db, organization, creator).await?,
         None => None,
     };
+    let own = own.and_then(|creator| creator.time_zone);
     Ok(zone_or_of(env, organization, own.as_deref()))
 }
 
