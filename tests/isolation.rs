@@ -117,6 +117,10 @@ const OF_ALL: &[(&str, &str)] = &[
         "asks for all, each with its organization",
     ),
     (
+        "jobs/engagement/store/versions.rs UNUSED",
+        "versions are of the installation; one that any organization uses stays",
+    ),
+    (
         "jobs/operations/store/mod.rs",
         "by the id of an operation that its own job carries out",
     ),

@@ -114,13 +114,13 @@ pub(super) fn batches(env: &Env, told: Vec<store::Told>) -> Vec<Batch> {
     }
     let mut batches: Vec<Batch> = Vec::new();
     for (member, rows) in members {
-        match batches.last_mut().filter(|batch| batch.rows() + rows.len() <= most) {
-            Some(batch) => batch.add(member, rows),
-            None => {
-                let mut batch = Batch::default();
-                batch.add(member, rows);
-                batches.push(batch);
-            }
+        let fits = |batch: &&mut Batch| batch.rows() + rows.len() <= most;
+        if let Some(batch) = batches.last_mut().filter(fits) {
+            batch.add(member, rows);
+        } else {
+            let mut batch = Batch::default();
+            batch.add(member, rows);
+            batches.push(batch);
         }
     }
     batches

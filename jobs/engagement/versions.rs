@@ -57,7 +57,10 @@ impl Version {
 }
 
 /// What this process has read. A number alone does not say which database it is of.
-static READ: LazyLock<Mutex<VecDeque<(Row, Arc<Version>)>>> = LazyLock::new(Mutex::default);
+static READ: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+
+/// Versions with the rows that they were made from, the latest read first.
+type Kept = VecDeque<(Row, Arc<Version>)>;
 
 /// The version with this number.
 ///
@@ -65,7 +68,7 @@ static READ: LazyLock<Mutex<VecDeque<(Row, Arc<Version>)>>> = LazyLock::new(Mute
 /// When there is none, or what it says cannot be read.
 pub async fn get(db: &Db, number: i64) -> Result<Arc<Version>> {
     let row = store::find(db, number).await?.ok_or_else(|| Error::from(sqlx::Error::RowNotFound))?;
-    let known = |kept: &VecDeque<(Row, Arc<Version>)>| {
+    let known = |kept: &Kept| {
         kept.iter().find(|(known, _)| *known == row).map(|(_, version)| Arc::clone(version))
     };
     if let Some(version) = known(&READ.lock().unwrap_or_else(PoisonError::into_inner)) {

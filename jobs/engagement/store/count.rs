@@ -213,7 +213,7 @@ pub async fn set_last(
         return Ok(());
     }
     let rows = last.iter().map(|(no, day, at)| json!({ "no": no, "day": day, "at": at.0 }));
-    let rows = serde_json::Value::from_iter(rows).to_string();
+    let rows = rows.collect::<serde_json::Value>().to_string();
     tx.execute(SET_LAST, args![organization, rows]).await?;
     Ok(())
 }
@@ -225,7 +225,7 @@ pub async fn set_told(
     told: impl IntoIterator<Item = (i64, i64)>,
 ) -> Result<()> {
     let rows = told.into_iter().map(|(no, level)| json!({ "no": no, "level": level }));
-    let rows = serde_json::Value::from_iter(rows).to_string();
+    let rows = rows.collect::<serde_json::Value>().to_string();
     tx.execute(SET_TOLD, args![organization, rows]).await?;
     Ok(())
 }

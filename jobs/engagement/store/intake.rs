@@ -89,7 +89,7 @@ const TAKE_BACK: Sql = Sql::split(
        AND external_id IN (SELECT value FROM json_each($3))
      RETURNING external_id, member_id, audience_no, day, kind, seconds, occurred_at",
     concat!(
-        "UPDATE interactions SET removed_at = $4 WHERE ",
+        "UPDATE interactions SET removed_at = $4 WHERE organization_id = $1 AND ",
         is_of_each!(
             "interactions WHERE organization_id = $1 AND source = $2 AND removed_at IS NULL",
             "external_id", "$3"

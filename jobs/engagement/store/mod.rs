@@ -9,5 +9,5 @@ pub mod versions;
 
 /// The numbers as a JSON array, which both databases take for a list.
 fn list(numbers: impl IntoIterator<Item = i64>) -> String {
-    serde_json::Value::from_iter(numbers).to_string()
+    numbers.into_iter().collect::<serde_json::Value>().to_string()
 }

@@ -290,7 +290,7 @@ fn kinds(version: &Version) -> String {
     let kind = |(number, factor, points, cap)| {
         serde_json::json!({ "kind": number, "factor": factor, "points": points, "cap": cap })
     };
-    serde_json::Value::from_iter(known(version).map(kind)).to_string()
+    known(version).map(kind).collect::<serde_json::Value>().to_string()
 }
 
 fn arrays(version: &Version) -> [Arg<'static>; 5] {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Histories, unless `MEMBERD_HISTORIES` says otherwise.
-const HISTORIES: u64 = 4;
+const HISTORIES: u64 = 2;
 /// Things that happen in one.
 const STEPS: usize = 90;
 /// Milliseconds of an hour.
@@ -160,8 +160,8 @@ async fn random_histories_end_where_the_definition_says_on_both_databases() {
     let histories = std::env::var_os("MEMBERD_HISTORIES");
     let histories = histories.map_or(HISTORIES, |wanted| wanted.to_str().unwrap().parse().unwrap());
     for seed in 0..histories {
-        let sqlite = history(Engine::Sqlite, seed).await;
-        let postgres = history(Engine::Postgres, seed).await;
+        let (sqlite, postgres) =
+            tokio::join!(history(Engine::Sqlite, seed), history(Engine::Postgres, seed));
         assert_eq!(sqlite, postgres, "history {seed}");
         println!("history {seed}: {} members", sqlite.len());
     }
