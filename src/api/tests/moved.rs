@@ -68,9 +68,9 @@ async fn a_narrowed_key_writes_nobody_who_was_moved_to_another_creator_meanwhile
     let (ann, jane) = (&ours.ids["creators"], &ours.ids["members"]);
     let anns = narrowed(&app, ann).await;
     let (bea, _) = creator(&app, "bea").await;
-    let june = app.get(&admin, "/v1/members/ext:stripe:cus_2").await.json();
-    let june = june["id"].as_str().unwrap();
-    for member in [jane, june] {
+    let other = app.get(&admin, "/v1/members/ext:stripe:cus_2").await.json();
+    let other = other["id"].as_str().unwrap();
+    for member in [jane, other] {
         moving(&app, member, Some(ann))
             .await
             .commit()
@@ -86,7 +86,7 @@ async fn a_narrowed_key_writes_nobody_who_was_moved_to_another_creator_meanwhile
         }
         // She who subscribes already needs no page to pay on.
         let member = if template.ends_with("checkout") {
-            june
+            other
         } else {
             jane
         };

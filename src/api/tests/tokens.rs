@@ -351,9 +351,9 @@ async fn tokens_whose_signature_is_good_do_not_count_for_their_address() {
 /// Nobody can tell whether they are good.
 #[tokio::test]
 async fn tokens_whose_keys_cannot_be_had_are_not_called_forged_and_lock_nobody_out() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = format!("http://{}/keys?secret", taken.local_addr().unwrap());
-    drop(taken);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}/keys?secret", port.local_addr().unwrap());
+    drop(port);
     let app = app(|app| {
         app.state.limits.unauthorized = 1;
         app.state.issuers = Arc::new(issuers(Source::Url(nobody.parse().unwrap())));
