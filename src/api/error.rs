@@ -11,7 +11,11 @@ use memberd_jobs::kernel::db;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{code::Code, hide::hide, limits::RETRY_AFTER_SECONDS};
+use super::{
+    code::Code,
+    hide::{hide, hide_in_pointer},
+    limits::RETRY_AFTER_SECONDS,
+};
 
 /// The answer of an endpoint.
 pub type Answer<T> = Result<T, Problem>;
@@ -71,7 +75,7 @@ pub(super) struct ProblemBody {
 impl FieldError {
     fn hidden(&self) -> Self {
         Self {
-            pointer: hide(&self.pointer),
+            pointer: hide_in_pointer(&self.pointer),
             code: self.code,
             detail: hide(&self.detail),
         }
@@ -151,7 +155,7 @@ impl IntoResponse for Problem {
                 let scheme = HeaderValue::from_static("Bearer realm=\"memberd\"");
                 headers.insert(header::WWW_AUTHENTICATE, scheme);
             }
-            Code::Overloaded | Code::RateLimited => {
+            Code::Overloaded | Code::RateLimited | Code::IdempotencyInProgress => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
             Code::PayloadTooLarge => {

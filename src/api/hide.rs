@@ -59,25 +59,46 @@ fn without_tokens(text: &str) -> String {
     shown.collect()
 }
 
-/// Whether a letter may not be of an address, as far as it can be told in the middle of a text.
-fn ends_address(letter: char) -> bool {
-    letter.is_whitespace() || "\"'`<>()[]{},;:/?#&=\\".contains(letter)
+/// Whether nothing before this letter is of the address that follows it. What else may stand in the part before the `@` is too
+/// much to tell it from a text, so rather too much is left out.
+fn begins_address(letter: char) -> bool {
+    letter.is_whitespace() || "\"<(,;:".contains(letter)
 }
 
 fn without_addresses(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for word in text.split_inclusive(ends_address) {
-        let (word, end) = match word.chars().next_back().filter(|last| ends_address(*last)) {
-            Some(last) => word.split_at(word.len() - last.len_utf8()),
-            None => (word, ""),
-        };
-        let is_address = word
-            .split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        shown.push_str(if is_address { HIDDEN } else { word });
-        shown.push_str(end);
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('@') {
+        let local = before.rsplit(begins_address).next().unwrap_or_default();
+        let local = local.trim_start_matches(['\'', '`']);
+        let end = domain(after);
+        if local.is_empty() || end == 0 {
+            shown.push_str(before);
+            shown.push('@');
+            rest = after;
+        } else {
+            shown.push_str(before.strip_suffix(local).unwrap_or_default());
+            shown.push_str(HIDDEN);
+            rest = &after[end..];
+        }
     }
+    shown.push_str(rest);
     shown
+}
+
+/// The length of the domain with which a text begins: a name, or numbers in brackets.
+fn domain(text: &str) -> usize {
+    if text.starts_with('[') {
+        return text.find(']').map_or(text.len(), |end| end + 1);
+    }
+    let ends = |letter: char| !letter.is_alphanumeric() && !matches!(letter, '.' | '-');
+    let name = &text[..text.find(ends).unwrap_or(text.len())];
+    name.trim_end_matches('.').len()
+}
+
+/// The same of a pointer into a body, whose parts callers may have named.
+pub(super) fn hide_in_pointer(pointer: &str) -> String {
+    let parts: Vec<String> = pointer.split('/').map(hide).collect();
+    parts.join("/")
 }
 
 #[cfg(test)]
@@ -115,7 +136,18 @@ mod tests {
                 "`jörg+x@bücher.example` <a@b>, c@d".to_owned(),
                 "`…` <…>, …",
             ),
-            ("/v1/jane@example.com/x".to_owned(), "/v1/…/x"),
+            ("/v1/jane@example.com/x".to_owned(), "…/x"),
+            (
+                "jane.doe/crm@example.com, jane.doe=@example.com".to_owned(),
+                "…, …",
+            ),
+            ("to jane@[127.0.0.1]!".to_owned(), "to …!"),
+            (
+                "'o'brien@example.com' and `a?{b}&#@c`.".to_owned(),
+                "'…' and `…`.",
+            ),
+            ("ask a@example.com.".to_owned(), "ask …."),
+            ("x@jane@example.com".to_owned(), "…@example.com"),
         ] {
             assert_eq!(hide(&text), shown, "{text}");
         }
@@ -130,12 +162,13 @@ mod tests {
         ] {
             assert_eq!(hide(same), same);
         }
+        assert_eq!(hide_in_pointer("#/meta/jane@example.com/0"), "#/meta/…/0");
     }
 
     proptest! {
         #[test]
         fn no_address_is_left_whatever_stands_around_it(before in "\\PC{0,20}", after in "\\PC{0,20}") {
-            let text = format!("{before} jane@example.com {after}");
+            let text = format!("{before}jane@example.com{after}");
             prop_assert!(!hide(&text).contains("jane@"));
         }
     }

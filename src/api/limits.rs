@@ -110,6 +110,9 @@ pub const ACTIVITY_PAUSE: Duration = Duration::from_millis(250);
 /// The same after the database has refused them.
 pub const ACTIVITY_RETRY_PAUSE: Duration = Duration::from_secs(2);
 
+/// Times that a stop tries to write what the database refuses, with that pause in between.
+pub const ACTIVITY_LAST_TRIES: u32 = 3;
+
 /// Calls written into the activity log by one transaction, so that it is short.
 pub const ACTIVITY_BATCH_MAX: usize = 512;
 

@@ -1,5 +1,7 @@
 //! Requests with an `Idempotency-Key`: the first is done, its repetitions get the same answer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::{
     body::Body,
     extract::FromRequestParts,
@@ -95,7 +97,28 @@ pub enum Begun {
 
 /// A request that is being done for the first time.
 #[derive(Debug)]
-pub struct Once(Option<Claim>);
+pub struct Once(Option<Open>);
+
+/// A claim whose request is under way.
+#[derive(Debug)]
+struct Open {
+    claim: Claim,
+    state: ApiState,
+    /// Whether it is known what came of the request.
+    ended: AtomicBool,
+}
+
+impl Drop for Open {
+    /// Frees the key of a request that took too long, or whose caller has gone. An answer that is written stays.
+    fn drop(&mut self) {
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let (claim, state) = (self.claim.clone(), self.state.clone());
+        let tasks = state.tasks.clone();
+        tasks.spawn(async move { release(&claim, &state).await });
+    }
+}
 
 /// An answer that can be given again.
 #[derive(Debug)]
@@ -123,7 +146,11 @@ impl IdempotencyKey {
         };
         let claimed = idempotency::claim(&state.env, &caller.organization, &key, &asked).await?;
         match claimed {
-            Claimed::First(claim) => Ok(Begun::First(Once(Some(claim)))),
+            Claimed::First(claim) => Ok(Begun::First(Once(Some(Open {
+                claim,
+                state: state.clone(),
+                ended: AtomicBool::new(false),
+            })))),
             Claimed::Done(answer) => {
                 let mut response = Kept(answer).into_response();
                 let replayed = HeaderValue::from_static("true");
@@ -156,7 +183,7 @@ impl Once {
     pub async fn settle(&self, tx: &mut Tx, kept: &Kept) -> Result<(), Problem> {
         match &self.0 {
             None => Ok(()),
-            Some(claim) => match claim.settle(tx, &kept.0).await {
+            Some(open) => match open.claim.settle(tx, &kept.0).await {
                 // We were so slow that a repetition has taken our place.
                 Err(db::Error::LeaseLost) => Err(in_progress()),
                 settled => Ok(settled?),
@@ -166,18 +193,19 @@ impl Once {
 
     /// Passes on what came of the request, and frees the key where nothing was done.
     pub async fn ended<T>(&self, state: &ApiState, done: Result<T, Problem>) -> Result<T, Problem> {
-        if done.is_err() {
-            self.release(state).await;
+        if let Some(open) = &self.0 {
+            if done.is_err() {
+                release(&open.claim, state).await;
+            }
+            open.ended.store(true, Ordering::Relaxed);
         }
         done
     }
+}
 
-    async fn release(&self, state: &ApiState) {
-        if let Some(claim) = &self.0
-            && let Err(error) = claim.release(&state.env.db).await
-        {
-            tracing::warn!(%error, "could not free an idempotency key: it frees itself in a while");
-        }
+async fn release(claim: &Claim, state: &ApiState) {
+    if let Err(error) = claim.release(&state.env.db).await {
+        tracing::warn!(%error, "could not free an idempotency key: it frees itself in a while");
     }
 }
 
@@ -194,9 +222,14 @@ impl Kept {
         }))
     }
 
+    /// What it tells of.
+    pub(super) fn told(&self) -> Told {
+        Told::of(&self.0.body)
+    }
+
     /// The answer as it goes out.
     pub fn into_response(self) -> Response {
-        let told = Told::of(&self.0.body);
+        let told = self.told();
         let mut response = Response::new(Body::from(self.0.body));
         response.extensions_mut().insert(told);
         let status = u16::try_from(self.0.status).ok();

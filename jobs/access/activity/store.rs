@@ -76,9 +76,12 @@ const LIST_OF_KEY: Sql = list!("key_id = $4");
 const FLOOR: Sql = floor!("CAST($4 AS TEXT) IS NULL");
 const FLOOR_OF_KEY: Sql = floor!("key_id = $4");
 const ORGANIZATIONS: Sql = Sql::both("SELECT id FROM organizations ORDER BY id");
-/// The call before which `$2` younger ones are.
-const SURPLUS: Sql = Sql::both(
-    "SELECT id FROM activity WHERE organization_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+/// Calls that one statement walks over to find those that are too many, so that it takes no long time.
+const COUNT_STEP: i64 = 100_000;
+/// Of the calls before `$2`, the one after `$3` younger ones.
+const YOUNGER: Sql = Sql::both(
+    "SELECT id FROM activity WHERE organization_id = $1 AND id < $2
+     ORDER BY id DESC LIMIT 1 OFFSET $3",
 );
 const PRUNE: Sql = Sql::both(
     "DELETE FROM activity WHERE organization_id = $1 AND id IN
@@ -179,23 +182,48 @@ pub(super) async fn page(
     Ok(Listed { calls, before })
 }
 
-/// Forgets calls of before `before`, and in each organization those that are not among the `keep` youngest. Answers how
-/// many.
+/// Forgets calls of before `before`, and then in each organization those that are not among the `keep` youngest. Answers
+/// how many.
 pub async fn prune(db: &Db, before: Timestamp, keep: i64) -> Result<u64> {
     let organizations: Vec<(String,)> = db.all(ORGANIZATIONS, &[]).await?;
     let mut pruned = 0;
-    for (organization,) in organizations {
-        let surplus: Option<(String,)> = db.optional(SURPLUS, args![&organization, keep]).await?;
-        let end = first_id(CALL_ID_PREFIX, before).max(surplus.map_or_else(String::new, |row| row.0));
-        loop {
-            let mut tx = db.begin().await?;
-            let rows = tx.execute(PRUNE, args![&organization, &end, PRUNE_BATCH_MAX]).await?;
-            tx.commit().await?;
-            pruned += rows;
-            if i64::try_from(rows).is_ok_and(|rows| rows < PRUNE_BATCH_MAX) {
-                break;
-            }
+    for (organization,) in &organizations {
+        pruned += forget(db, organization, &first_id(CALL_ID_PREFIX, before)).await?;
+    }
+    for (organization,) in &organizations {
+        if let Some(end) = surplus(db, organization, keep, COUNT_STEP).await? {
+            pruned += forget(db, organization, &end).await?;
         }
     }
     Ok(pruned)
+}
+
+/// Forgets an organization's calls up to this one.
+async fn forget(db: &Db, organization: &str, end: &str) -> Result<u64> {
+    let mut pruned = 0;
+    loop {
+        let mut tx = db.begin().await?;
+        let rows = tx.execute(PRUNE, args![organization, end, PRUNE_BATCH_MAX]).await?;
+        tx.commit().await?;
+        pruned += rows;
+        if i64::try_from(rows).is_ok_and(|rows| rows < PRUNE_BATCH_MAX) {
+            return Ok(pruned);
+        }
+    }
+}
+
+/// The youngest call that is not among the `keep` youngest. No statement walks over more than `step` of them.
+pub(super) async fn surplus(db: &Db, organization: &str, keep: i64, step: i64) -> Result<Option<String>> {
+    // Above every id.
+    let (mut at, mut left) = (format!("{CALL_ID_PREFIX}_~"), keep);
+    loop {
+        let younger = left.min(step);
+        let found: Option<(String,)> = db.optional(YOUNGER, args![organization, &at, younger]).await?;
+        let Some((found,)) = found else { return Ok(None) };
+        if younger == left {
+            return Ok(Some(found));
+        }
+        // The one that was found is one of the youngest, too.
+        (at, left) = (found, left - younger - 1);
+    }
 }

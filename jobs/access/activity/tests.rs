@@ -4,10 +4,16 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 
-use super::{CALL_ID_PREFIX, Call, Filter, Listed, begin, list, prune, store::page, write};
+use super::{
+    CALL_ID_PREFIX, Call, Filter, Listed, begin, list, prune,
+    store::{self, page},
+    write,
+};
 use crate::{
+    FAMILIES,
+    access::PruneActivity,
     both,
-    kernel::{Env, Timestamp, db::Sql},
+    kernel::{Env, Registry, Timestamp, db::Sql, outbox::NewJob},
     testing::TestDb,
 };
 
@@ -119,6 +125,35 @@ both! {
                 assert_eq!(seen, expected, "{walk:?}");
             }
         }
+    }
+
+    async fn those_that_are_too_many_are_counted_in_short_steps(db: TestDb) {
+        let env = &db.env;
+        let calls: Vec<_> = (0..12).map(|_| call(env, "key_a")).collect();
+        write(&env.db, &calls).await.unwrap();
+        let ids: Vec<&str> = calls.iter().rev().map(|call| call.id.as_str()).collect();
+        for keep in 0..=14 {
+            for step in [1, 2, 3, 5, 100] {
+                let found = store::surplus(&env.db, "default", keep, step).await.unwrap();
+                let expected = ids.get(usize::try_from(keep).unwrap()).copied();
+                assert_eq!(found.as_deref(), expected, "{keep} by {step}");
+            }
+        }
+    }
+
+    async fn the_job_forgets_what_the_settings_say(db: TestDb) {
+        let db = db.with_settings(|settings| {
+            settings.keep_activity = DAY;
+            settings.keep_activity_max = 2;
+        });
+        let env = &db.env;
+        write(&env.db, &[call(env, "key_old")]).await.unwrap();
+        db.advance(2 * DAY);
+        let young: Vec<_> = ["key_1", "key_2", "key_3"].map(|key| call(env, key)).to_vec();
+        write(&env.db, &young).await.unwrap();
+        db.enqueue(NewJob::of("default", &PruneActivity {}).unwrap()).await;
+        db.drain(&Registry::of(FAMILIES)).await;
+        assert_eq!(found(&db, Filter::default()).await, ["key_3", "key_2"]);
     }
 
     async fn old_calls_go_and_so_do_those_that_are_too_many(db: TestDb) {

@@ -11,8 +11,8 @@ use memberd_jobs::access::activity::{self, Call};
 use crate::api::{
     ApiState,
     limits::{
-        ACTIVITY_BATCH_MAX, ACTIVITY_HELD_MAX, ACTIVITY_PAUSE, ACTIVITY_REFUSED_MAX,
-        ACTIVITY_REFUSED_WINDOW, ACTIVITY_RETRY_PAUSE,
+        ACTIVITY_BATCH_MAX, ACTIVITY_HELD_MAX, ACTIVITY_LAST_TRIES, ACTIVITY_PAUSE,
+        ACTIVITY_REFUSED_MAX, ACTIVITY_REFUSED_WINDOW, ACTIVITY_RETRY_PAUSE,
     },
 };
 
@@ -36,7 +36,7 @@ type Kind = (String, String, String);
 impl Held {
     fn hold(&mut self, call: Call) {
         if self.calls.len() >= ACTIVITY_HELD_MAX && !self.calls.contains_key(&call.id) {
-            lost(1);
+            lost(Lost::Held, 1);
             return;
         }
         self.calls.insert(call.id.clone(), call);
@@ -71,9 +71,25 @@ impl Held {
     }
 }
 
-fn lost(calls: usize) {
+/// Why calls are in no row.
+#[derive(Clone, Copy)]
+enum Lost {
+    /// As many wait as may.
+    Held,
+    /// There are too many sorts of refused ones.
+    Refused,
+    /// The process stops, and the database takes none.
+    Stop,
+}
+
+fn lost(why: Lost, calls: usize) {
+    let reason = match why {
+        Lost::Held => "held",
+        Lost::Refused => "refused",
+        Lost::Stop => "stop",
+    };
     let calls = u64::try_from(calls).unwrap_or(u64::MAX);
-    metrics::counter!("memberd_activity_lost_total").increment(calls);
+    metrics::counter!("memberd_activity_lost_total", "reason" => reason).increment(calls);
 }
 
 impl Behind {
@@ -91,7 +107,7 @@ impl Behind {
         };
         self.with(state, |held| match held.count(call) {
             Some(call) => held.hold(call),
-            None => lost(1),
+            None => lost(Lost::Refused, 1),
         });
     }
 
@@ -110,7 +126,7 @@ impl Behind {
 
     /// Writes until nothing is left.
     async fn write(&self, state: &ApiState) {
-        let mut pause = ACTIVITY_PAUSE;
+        let (mut pause, mut last_tries) = (ACTIVITY_PAUSE, 0);
         loop {
             tokio::time::sleep(pause).await;
             let calls = {
@@ -127,15 +143,26 @@ impl Behind {
                 Ok(()) => ACTIVITY_PAUSE,
                 Err(error) => {
                     tracing::warn!(%error, calls = calls.len(), "calls could not be written into the activity log yet");
-                    if state.tasks.is_closed() {
-                        lost(calls.len() + self.lock().calls.len());
+                    self.give_back(calls);
+                    last_tries += u32::from(state.tasks.is_closed());
+                    if last_tries >= ACTIVITY_LAST_TRIES {
+                        self.give_up();
                         return;
                     }
-                    self.give_back(calls);
                     ACTIVITY_RETRY_PAUSE
                 }
             };
         }
+    }
+
+    /// Loses what could not be written before the end of the process. What changed something keeps its row without a status.
+    fn give_up(&self) {
+        let calls = std::mem::take(&mut *self.lock()).calls.len();
+        tracing::error!(
+            calls,
+            "calls were not written into the activity log before the stop: the database took none"
+        );
+        lost(Lost::Stop, calls);
     }
 
     /// Takes calls that could not be written, unless more is known of them by now.

@@ -22,7 +22,7 @@ const PREFIXES: [&str; 15] = [
 const ID_CHARS_MAX: usize = 100;
 
 /// What the answer of a write tells of.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::api) struct Told {
     /// The object that it shows.
     id: Option<String>,
@@ -30,14 +30,39 @@ pub(in crate::api) struct Told {
     member_id: Option<String>,
 }
 
+/// The ids of an answer: of an object, or of what is going to make it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Shown {
+    id: Option<String>,
+    object_id: Option<String>,
+    job_id: Option<String>,
+    operation: Option<Operation>,
+    operations: Vec<Operation>,
+    member_id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Operation {
+    id: Option<String>,
+}
+
 impl Told {
     /// What a JSON answer tells of.
     pub(in crate::api) fn of(body: &str) -> Self {
-        let told: Self = serde_json::from_str(body).unwrap_or_default();
+        let shown: Shown = serde_json::from_str(body).unwrap_or_default();
         let id = |id: Option<String>| id.filter(|id| is_id(id));
+        let first = |of: Vec<Operation>| of.into_iter().next().and_then(|one| one.id);
+        let told = [
+            shown.id,
+            shown.object_id,
+            shown.job_id,
+            shown.operation.and_then(|one| one.id),
+            first(shown.operations),
+        ];
         Self {
-            id: id(told.id),
-            member_id: id(told.member_id),
+            id: told.into_iter().find_map(id),
+            member_id: id(shown.member_id),
         }
     }
 
@@ -71,6 +96,12 @@ pub(super) async fn named(
 pub(crate) fn is_id(text: &str) -> bool {
     is_token_caller(text)
         || text.split_once('_').is_some_and(|(prefix, rest)| {
+            // Stripe's sessions say of which mode they are.
+            let modes = ["test_", "live_"].into_iter();
+            let rest = modes
+                .filter(|_| prefix == "cs")
+                .find_map(|mode| rest.strip_prefix(mode))
+                .unwrap_or(rest);
             PREFIXES.contains(&prefix)
                 && (1..=ID_CHARS_MAX).contains(&rest.len())
                 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -110,6 +141,27 @@ mod tests {
         let told = Told::of(r#"{"id":"gra_1","member_id":"mem_1","a":2}"#);
         let id = |id: &str| Some(id.to_owned());
         assert_eq!((told.id, told.member_id), (id("gra_1"), id("mem_1")));
+        for (body, made) in [
+            (
+                r#"{"url":"u","id":"cs_test_a1B2","operation":{"id":"op_1"}}"#,
+                "cs_test_a1B2",
+            ),
+            (
+                r#"{"url":null,"id":null,"operation":{"id":"op_1"}}"#,
+                "op_1",
+            ),
+            (
+                r#"{"object_id":"prod_1","operations":[{"id":"op_1"}]}"#,
+                "prod_1",
+            ),
+            (
+                r#"{"object_id":null,"operations":[{"id":"op_1"},{"id":"op_2"}]}"#,
+                "op_1",
+            ),
+            (r#"{"job_id":"job_1"}"#, "job_1"),
+        ] {
+            assert_eq!(Told::of(body).id, id(made), "{body}");
+        }
         for other in [
             "",
             "[]",

@@ -16,7 +16,10 @@ use super::{
     mirror::fill,
     support::{App, request},
 };
-use crate::api::{HttpLimits, Rates, router};
+use crate::{
+    api::{HttpLimits, Rates, router},
+    testing::Log,
+};
 
 const LOG: &str = "/v1/activity";
 const CALLS: Sql = Sql::both("SELECT method, route, status FROM activity ORDER BY id");
@@ -171,6 +174,50 @@ async fn a_request_that_takes_too_long_has_its_answer_in_the_log() {
         calls,
         [("POST".to_owned(), "/v1/jobs".to_owned(), Some(503))]
     );
+}
+
+/// The table comes back before the last try.
+#[tokio::test]
+async fn a_stop_tries_again_before_it_loses_calls() {
+    let app = App::new().await;
+    let key = app.admin().await;
+    app.db.execute(BREAK, &[]).await;
+    let log = Log::default();
+    let _hears = log.hear();
+    assert_eq!(app.get(&key, "/v1/jobs").await.status, 200);
+    let mending = async {
+        while !log
+            .text()
+            .contains("could not be written into the activity log yet")
+        {
+            tokio::task::yield_now().await;
+        }
+        app.db.execute(MEND, &[]).await;
+    };
+    tokio::join!(app.settle(), mending);
+    let calls: Vec<(String, String, Option<i64>)> = app.db.rows(CALLS, &[]).await;
+    assert_eq!(
+        calls,
+        [("GET".to_owned(), "/v1/jobs".to_owned(), Some(200))]
+    );
+    assert!(!log.text().contains("before the stop"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_stop_says_how_many_calls_it_loses() {
+    let app = App::new().await;
+    let key = app.admin().await;
+    app.db.execute(BREAK, &[]).await;
+    let log = Log::default();
+    let _hears = log.hear();
+    for _ in 0..3 {
+        assert_eq!(app.get(&key, "/v1/jobs").await.status, 200);
+    }
+    app.settle().await;
+    let told = log.text();
+    let line = told.lines().find(|line| line.contains("before the stop"));
+    // Colours stand between the name and the number.
+    assert!(line.is_some_and(|line| line.ends_with('3')), "{told}");
 }
 
 #[tokio::test]

@@ -12,7 +12,10 @@ use memberd_jobs::{
         ports::ObjectType,
         queue::schedules::{Wanted, declare},
     },
+    members::Details,
+    roster::{self, NewMember},
     sync::FetchObject,
+    testing::TestDb,
 };
 use serde_json::{Value, json};
 
@@ -33,6 +36,17 @@ async fn keyed(app: &App, key: &str, path: &str, once: &str, body: Option<&Value
         .header("idempotency-key", once);
     let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
     app.send(request.body(body).unwrap()).await
+}
+
+/// How many of the calls of a route that did something do not say in the activity log what they are about.
+async fn nameless(app: &App, template: &str) -> i64 {
+    app.settle().await;
+    let sql = Sql::both(
+        "SELECT count(*) FROM activity WHERE method = 'POST' AND route = $1 AND status < 300
+           AND object_id IS NULL AND made_id IS NULL",
+    );
+    let rows: Vec<(i64,)> = app.db.rows(sql, args![template]).await;
+    rows[0].0
 }
 
 /// A subscription that will end, and a schedule, so that there is something to resume and to run.
@@ -209,6 +223,10 @@ both! {
                 !first.headers.contains_key("idempotency-replayed"),
                 "{path}"
             );
+            // Many are no one object.
+            let of_many = ["/v1/jobs/bulk", "/v1/interactions"];
+            let expected = i64::from(of_many.contains(&template.as_str()));
+            assert_eq!(nameless(&app, &template).await, expected, "{template}: {}", first.text);
             let done = Done {
                 path: &path,
                 once: &once,
@@ -220,6 +238,36 @@ both! {
         }
         assert!(walked >= 30, "only {walked} operations");
     }
+}
+
+/// As when it takes too long, or its caller hangs up: nothing was done, so the next one does it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_given_up_frees_its_key_at_once() {
+    let app = App::on(TestDb::postgres().await).await;
+    let (env, admin) = (&app.state.env, app.admin().await);
+    let jane = json!({"email": "jane@example.com"});
+    let mut details = Details::default();
+    details.email = Some("jane@example.com".to_owned());
+    let new = NewMember {
+        details,
+        joined_at: None,
+    };
+    let mut tx = env.db.begin().await.unwrap();
+    let _first = roster::create(&mut tx, env, "default", &new).await.unwrap();
+    {
+        let mut asking = Box::pin(keyed(&app, &admin, "/v1/members", "k-1", Some(&jane)));
+        tokio::select! {
+            early = &mut asking => panic!("nobody is waited for: {}", early.text),
+            () = app.db.until_one_waits() => {}
+        }
+        let busy = keyed(&app, &admin, "/v1/members", "k-1", Some(&jane)).await;
+        assert_eq!(busy.code(), "idempotency_in_progress");
+        assert!(busy.headers.contains_key("retry-after"));
+    }
+    drop(tx);
+    app.settle().await;
+    let made = keyed(&app, &admin, "/v1/members", "k-1", Some(&jane)).await;
+    assert_eq!(made.status, 201, "{}", made.text);
 }
 
 /// The whole key is shown to whoever asked first; what is kept for repetitions is of no use to anybody.

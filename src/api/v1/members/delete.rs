@@ -1,9 +1,9 @@
 //! `DELETE /v1/members/{id}`
 
-use axum::{extract::State, http::StatusCode};
+use axum::{Extension, extract::State, http::StatusCode};
 
 use super::write::{Write, write};
-use crate::api::{Answer, ApiState, Caller, IfMatch, NoQuery, Once, Path};
+use crate::api::{Answer, ApiState, Caller, IfMatch, NoQuery, Once, Path, activity::Told};
 
 /// Delete a member
 ///
@@ -19,15 +19,9 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     _: NoQuery,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    write(
-        &state,
-        &caller,
-        &id,
-        &expected,
-        Write::Delete,
-        &Once::without_key(),
-    )
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Answer<(StatusCode, Extension<Told>)> {
+    let once = Once::without_key();
+    let kept = write(&state, &caller, &id, &expected, Write::Delete, &once).await?;
+    // Nothing of her is shown, but whom the path has named by a key of another system stands in the activity log.
+    Ok((StatusCode::NO_CONTENT, Extension(kept.told())))
 }
