@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
     openapi::{
-        Components, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
+        Components, Content, HeaderBuilder, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi,
+        Ref, RefOr, ResponseBuilder, Type,
         path::{Operation, Parameter, PathItem},
         schema::{ArrayItems, Object, Schema},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -229,7 +230,8 @@ fn describe(operation: &mut Operation, gate: Option<Gate>, codes: &[Code]) {
     let mut add = |status, code| errors.entry(status).or_default().push(code);
     let mut parameters = operation.parameters.iter().flatten();
     let is_key = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(it) if it.name.eq_ignore_ascii_case(IDEMPOTENCY_KEY));
-    if parameters.any(is_key) {
+    let repeats = parameters.any(is_key);
+    if repeats {
         for code in [Code::IdempotencyKeyReused, Code::IdempotencyInProgress] {
             add(code.status().as_u16(), code);
         }
@@ -270,6 +272,47 @@ fn describe(operation: &mut Operation, gate: Option<Gate>, codes: &[Code]) {
     for (status, codes) in errors {
         let responses = &mut operation.responses.responses;
         responses.insert(status.to_string(), RefOr::T(problem(status, &codes)));
+    }
+    name_headers(operation, gate.is_some(), repeats);
+}
+
+/// The headers that answers have. Nothing depends on which endpoint it is but a member's version and place, which stand there.
+fn name_headers(operation: &mut Operation, has_key: bool, repeats: bool) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        let mut name = |header: &str, kind: Type, about: &str| {
+            let schema = ObjectBuilder::new().schema_type(kind).build();
+            let named = HeaderBuilder::new()
+                .schema(Some(schema))
+                .description(Some(about));
+            response
+                .headers
+                .insert(header.to_owned(), RefOr::T(named.build()));
+        };
+        name(
+            "X-Request-Id",
+            Type::String,
+            "Finds the request in the log.",
+        );
+        if matches!(status.as_str(), "409" | "429" | "503") {
+            name(
+                "Retry-After",
+                Type::Integer,
+                "Seconds to wait; not with every code.",
+            );
+        }
+        if has_key && status != "401" {
+            let about = "What is left of the limits; not for a key without them.";
+            name("RateLimit", Type::String, about);
+            name("RateLimit-Policy", Type::String, "The limits of the key.");
+        }
+        if repeats && status.starts_with('2') {
+            let about =
+                "`true`: this is the answer to the first request with the `Idempotency-Key`.";
+            name("Idempotency-Replayed", Type::String, about);
+        }
     }
 }
 

@@ -123,7 +123,11 @@ def look(database, options):
         at = stack.enter_context(postgres(folder)) if database == "postgres" else None
         world = stack.enter_context(memberd(folder, at))
         failed = schemathesis(folder, *world, options)
-        answers = json.load(urlopen(f"{world[0]}/readyz"))
+        try:
+            answers = json.load(urlopen(f"{world[0]}/readyz"))
+        except OSError as error:
+            print(f"error: memberd on {database} is not well afterwards: {error}", file=sys.stderr)
+            failed = True
     if failed:
         print(f"error: the logs of this run are in {folder}", file=sys.stderr)
         return False

@@ -78,7 +78,8 @@ impl NewMemberBody {
 #[utoipa::path(post, path = "/v1/members", tag = "members", operation_id = "create_member",
     request_body = NewMemberBody,
     params(IdempotencyKey),
-    responses((status = 201, description = "The member; `Location` and `ETag` are hers.", body = Member)))]
+    responses((status = 201, description = "The member; `Location` and `ETag` are hers.", body = Member,
+        headers(("ETag" = String, description = "Her version, for `If-Match`."), ("Location" = String, description = "Her place.")))))]
 pub(super) async fn create(
     State(state): State<ApiState>,
     caller: Caller,

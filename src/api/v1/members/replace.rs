@@ -85,7 +85,8 @@ impl MemberBody {
     request_body = MemberBody,
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
         IfMatch),
-    responses((status = 200, description = "The member.", body = Member)))]
+    responses((status = 200, description = "The member.", body = Member,
+        headers(("ETag" = String, description = "Her version, for `If-Match`.")))))]
 pub(super) async fn replace(
     State(state): State<ApiState>,
     caller: Caller,

@@ -16,7 +16,8 @@ use crate::api::{Answer, ApiState, Begun, Caller, IdempotencyKey, IfMatch, NoQue
 #[utoipa::path(post, path = "/v1/members/{id}/restore", tag = "members", operation_id = "restore_member",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
         IdempotencyKey),
-    responses((status = 200, description = "The member.", body = Member)))]
+    responses((status = 200, description = "The member.", body = Member,
+        headers(("ETag" = String, description = "Her version, for `If-Match`.")))))]
 pub(super) async fn restore(
     State(state): State<ApiState>,
     caller: Caller,

@@ -33,7 +33,8 @@ pub(super) struct Shown {
 #[utoipa::path(get, path = "/v1/members/{id}", tag = "members", operation_id = "show_member",
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
         Shown),
-    responses((status = 200, description = "The member; `ETag` is her version.", body = Member)))]
+    responses((status = 200, description = "The member; `ETag` is her version.", body = Member,
+        headers(("ETag" = String, description = "Her version, for `If-Match`.")))))]
 pub(super) async fn show(
     State(state): State<ApiState>,
     caller: Caller,

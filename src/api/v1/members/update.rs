@@ -91,7 +91,8 @@ impl MemberEditBody {
     request_body = MemberEditBody,
     params(("id" = String, Path, description = "Her id, or `ext:<provider>:<id>`.", example = "ext:stripe:cus_123"),
         IfMatch),
-    responses((status = 200, description = "The member.", body = Member)))]
+    responses((status = 200, description = "The member.", body = Member,
+        headers(("ETag" = String, description = "Her version, for `If-Match`.")))))]
 pub(super) async fn update(
     State(state): State<ApiState>,
     caller: Caller,
