@@ -71,7 +71,6 @@ macro_rules! level {
 macro_rules! conditions {
     ($condition:literal) => {
         concat!(
-            " WHERE m.organization_id = $1 AND ",
             $condition,
             " AND m.id < $2
               AND (CAST($3 AS TEXT) IS NULL OR m.email_normalized = $3)
@@ -112,6 +111,7 @@ macro_rules! filtered {
         Statements {
             list: Sql::both(shown_members!(concat!(
                 $from,
+                " WHERE m.organization_id = $1 AND ",
                 conditions!($condition),
                 " ORDER BY ",
                 $order,
@@ -122,6 +122,7 @@ macro_rules! filtered {
                 level!(),
                 " AS level FROM ",
                 $from,
+                " WHERE m.organization_id = $1 AND ",
                 conditions!($condition),
                 ") AS leveled GROUP BY level"
             )),
