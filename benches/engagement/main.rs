@@ -57,7 +57,8 @@ const PLAIN: Sql = Sql::both(
             sum(CASE WHEN w.factor = 4 THEN d.n * w.weight ELSE 0 END) AS c4, sum(CASE WHEN w.factor = 5 THEN d.n * w.weight ELSE 0 END) AS c5,
             sum(CASE WHEN w.factor = 6 THEN d.n * w.weight ELSE 0 END) AS c6
         FROM activity_days AS d
-        JOIN score_weights AS w ON w.version = (SELECT max(version) FROM score_versions) AND w.day = d.day
+        CROSS JOIN score_weights AS w
+        WHERE w.version = (SELECT max(version) FROM score_versions) AND w.day = d.day
             AND w.factor = CASE WHEN d.kind = 8 THEN 6 ELSE d.kind - 1 END
         GROUP BY d.member_no) AS members",
 );
@@ -196,16 +197,8 @@ async fn one(engine: Engine, members: i64, events: f64, text: &mut String) -> (i
         &again,
         "",
     );
-    db.advance(Duration::from_hours(24));
-    db.enqueue(NewJob::of("default", &TurnDays {}).unwrap())
-        .await;
-    let turned = measured(&db, async {
-        db.drain(&registry).await;
-    })
-    .await;
-    line(text, name, "turning a day", &turned, "");
     for (how_many, seed) in [(10_000, 11), (100_000, 13)] {
-        world::tell(&db, today + 1, members, how_many, seed).await;
+        world::tell(&db, today, members, how_many, seed).await;
         db.enqueue(NewJob::of("default", &CountInteractions {}).unwrap())
             .await;
         let counted = measured(&db, async {
@@ -229,6 +222,15 @@ async fn one(engine: Engine, members: i64, events: f64, text: &mut String) -> (i
         kept,
         "{name}: built anew, the scores differ"
     );
+    db.advance(Duration::from_hours(24));
+    db.enqueue(NewJob::of("default", &TurnDays {}).unwrap())
+        .await;
+    let turned = measured(&db, async {
+        db.drain(&registry).await;
+    })
+    .await;
+    line(text, name, "turning a day", &turned, "");
+    let kept = world::digest(&db).await;
     text.push('\n');
     kept
 }

@@ -53,7 +53,7 @@ const ACTIVITY: Sql = Sql::split(
      FROM (SELECT key - 1 + $2 AS m, value::bigint AS c FROM jsonb_array_elements_text($1::jsonb) WITH ORDINALITY AS c (value, key)) AS c
      JOIN bench_numbers ON j <= c ORDER BY 1, 2, 3",
 );
-const SETTLE: Sql = Sql::split("ANALYZE", "VACUUM ANALYZE");
+const SETTLE: Sql = Sql::both("ANALYZE");
 const INBOX: Sql = Sql::split(
     "INSERT INTO interaction_inbox (organization_id, member_id, audience_no, day, kind, n, seconds, occurred_at)
      SELECT 'default', printf('mem_%026d', value ->> 0), (value ->> 0) % 50 + 1, value ->> 1, value ->> 2, value ->> 3, 0, $2 FROM json_each($1)",

@@ -21,7 +21,7 @@ const STATUS: (i64, i64) = (200, 400);
 const REQUEST_ID_PREFIX: &str = "req";
 
 /// The commands that change something, in the words of the command line; not `migrate up`, which changes nobody's rows.
-pub const WRITES: [&str; 21] = [
+pub const WRITES: [&str; 22] = [
     "init",
     "keys create",
     "keys rotate",
@@ -38,6 +38,7 @@ pub const WRITES: [&str; 21] = [
     "sync backfill",
     "sync reconcile",
     "sync reproject",
+    "engagement rebuild",
     "members import",
     "members grant",
     "members revoke-grant",
@@ -126,7 +127,7 @@ mod tests {
     use crate::cli::Cli;
 
     /// The commands that change nobody's rows.
-    const OTHERS: [&str; 25] = [
+    const OTHERS: [&str; 29] = [
         "serve",
         "keys list",
         "jobs list",
@@ -136,6 +137,10 @@ mod tests {
         "schedules list",
         "sync diff",
         "sync status",
+        "engagement explain",
+        "engagement calibrate",
+        "engagement verify",
+        "report engagement",
         "members find",
         "members show",
         "members access",

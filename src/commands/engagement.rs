@@ -4,12 +4,17 @@ mod calibrate;
 mod explain;
 
 use memberd_jobs::{
+    access::activity::Call,
     engagement::{self, Verified},
     kernel::Env,
 };
 use serde_json::json;
 
-use super::{Failure, Outcome, open, output, print, runtime};
+use super::{
+    Failure, Outcome,
+    activity::{logged, no_organization},
+    open, output, print, runtime,
+};
 use crate::cli::Global;
 
 /// Members printed by `verify`; the count is always that of all.
@@ -50,22 +55,25 @@ pub fn run(args: &Args, global: &Global) -> Outcome {
         let env = open(global).await?;
         let id = args.organization.as_str();
         if !env.settings.organizations.contains_key(id) {
-            let text = format!("no organization `{id}` is configured");
-            return Err(Failure::new(Failure::USAGE, text));
+            return Err(no_organization(&env, id));
         }
         match &args.action {
             Action::Explain(args) => explain::run(&env, global, id, args).await,
             Action::Calibrate(args) => calibrate::run(&env, global, id, *args).await,
-            Action::Rebuild => rebuild(&env, global, id).await,
+            Action::Rebuild => {
+                let rebuild = async |call: &mut Call| rebuild(&env, global, id, call).await;
+                logged(&env, id, "engagement rebuild", None, rebuild).await
+            }
             Action::Verify { all } => verify(&env, global, id, *all).await,
         }
     })
 }
 
-async fn rebuild(env: &Env, global: &Global, organization: &str) -> Outcome {
+async fn rebuild(env: &Env, global: &Global, organization: &str, call: &mut Call) -> Outcome {
     let mut tx = env.db.begin().await?;
     let job = engagement::rebuild(&mut tx, env, organization).await?;
     tx.commit().await?;
+    call.made_id = Some(job.id.clone());
     let text = format!(
         "{} is waiting to run; `memberd jobs show {}` tells how it goes",
         job.id, job.id

@@ -78,7 +78,7 @@ on_both! {
         run(&daemon, &format!("jobs cancel {job}"));
         run(&daemon, &format!("jobs retry {job} job_none"));
         assert_eq!(last(&daemon, "jobs retry").await, (json!(400), Value::Null, Value::Null));
-        for command in ["queues pause email", "queues resume email", "sync backfill", "sync reconcile", "sync reproject",
+        for command in ["queues pause email", "queues resume email", "sync backfill", "sync reconcile", "sync reproject", "engagement rebuild",
             "schedules pause sync.poll_events", "schedules resume sync.poll_events", "schedules run sync.poll_events"] {
             done(&daemon, command);
         }
