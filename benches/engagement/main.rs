@@ -24,7 +24,7 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 use memberd_jobs::{
     engagement::{self, CountInteractions, TurnDays, local_day},
     kernel::{
-        Registry,
+        Job, Registry,
         db::Sql,
         outbox::NewJob,
         scoring::{Factor, InteractionKind, Levels, Scoring},
@@ -137,9 +137,16 @@ fn main() {
     text.push_str("After all of this, the scores on both databases were the same, bit for bit, and the same as built anew.\n");
     println!("{text}");
     if !quick {
-        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks");
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks");
         std::fs::write(docs.join("engagement.md"), text).unwrap();
     }
+}
+
+/// A world, and where to write what was measured in it.
+struct Bench<'a> {
+    db: &'a TestDb,
+    registry: Registry,
+    text: &'a mut String,
 }
 
 /// Everything on one database.
@@ -153,102 +160,95 @@ async fn one(engine: Engine, members: i64, events: f64, text: &mut String) -> (i
         None => TestDb::sqlite().await,
     };
     let db = db.with_settings(|settings| settings.scoring = scoring());
-    let registry = Registry::of(memberd_jobs::FAMILIES);
     let name = db.db.engine();
     let today = local_day(chrono_tz::Tz::UTC, db.now());
     let (rows, interactions) = world::fill(&db, today, members, events).await;
     println!("{name}: {rows} rows of activity with {interactions} interactions");
     if server.is_some() {
         let mut connection = sqlx::PgConnection::connect(&db.url()).await.unwrap();
-        sqlx::raw_sql("VACUUM ANALYZE")
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        let vacuum = sqlx::raw_sql("VACUUM ANALYZE");
+        vacuum.execute(&mut connection).await.unwrap();
     }
-    // The first interactions make the version.
-    world::tell(&db, today, members, 100, 7).await;
-    db.enqueue(NewJob::of("default", &CountInteractions {}).unwrap())
-        .await;
-    db.drain(&registry).await;
-
     let _ = writeln!(
         text,
         "| {name} | CPU s | s | longest | |\n|---|--:|--:|--:|---|"
     );
+    let registry = Registry::of(memberd_jobs::FAMILIES);
+    let mut bench = Bench {
+        db: &db,
+        registry,
+        text,
+    };
+    // The first interactions make the version.
+    world::tell(&db, today, members, 100, 7).await;
+    bench.run(&CountInteractions {}).await;
+
     let plain = measured(&db, async {
         db.rows::<(i64, String)>(PLAIN, &[]).await;
     })
     .await;
-    line(
-        text,
-        name,
+    bench.line(
         "the sums in one plain statement, nothing written",
         &plain,
         "",
     );
-    let built = measured(&db, rebuilt(&db, &registry)).await;
+    let built = bench.rebuilt().await;
     let ratio = format!("{:.2} times the plain statement", built.cpu / plain.cpu);
-    line(text, name, "building all scores", &built, &ratio);
-    let again = measured(&db, rebuilt(&db, &registry)).await;
-    line(
-        text,
-        name,
+    bench.line("building all scores", &built, &ratio);
+    let again = bench.rebuilt().await;
+    bench.line(
         "building them beside those that are there, which are then deleted",
         &again,
         "",
     );
     for (how_many, seed) in [(10_000, 11), (100_000, 13)] {
         world::tell(&db, today, members, how_many, seed).await;
-        db.enqueue(NewJob::of("default", &CountInteractions {}).unwrap())
-            .await;
-        let counted = measured(&db, async {
-            db.drain(&registry).await;
-        })
-        .await;
+        let counted = bench.run(&CountInteractions {}).await;
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let speed = format!("{:.0} per CPU s", how_many as f64 / counted.cpu);
-        line(
-            text,
-            name,
+        bench.line(
             &format!("counting {how_many} interactions"),
             &counted,
             &speed,
         );
     }
     let kept = world::digest(&db).await;
-    rebuilt(&db, &registry).await;
-    assert_eq!(
-        world::digest(&db).await,
-        kept,
-        "{name}: built anew, the scores differ"
-    );
+    bench.rebuilt().await;
+    let built = world::digest(&db).await;
+    assert_eq!(built, kept, "{name}: built anew, the scores differ");
     db.advance(Duration::from_hours(24));
-    db.enqueue(NewJob::of("default", &TurnDays {}).unwrap())
-        .await;
-    let turned = measured(&db, async {
-        db.drain(&registry).await;
-    })
-    .await;
-    line(text, name, "turning a day", &turned, "");
-    let kept = world::digest(&db).await;
-    text.push('\n');
-    kept
+    let turned = bench.run(&TurnDays {}).await;
+    bench.line("turning a day", &turned, "");
+    bench.text.push('\n');
+    world::digest(&db).await
 }
 
-async fn rebuilt(db: &TestDb, registry: &Registry) {
-    let mut tx = db.db.begin().await.unwrap();
-    engagement::rebuild(&mut tx, &db.env, "default")
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    db.drain(registry).await;
-}
+impl Bench<'_> {
+    /// What it costs to run a job, and all that it enqueues.
+    async fn run<J: Job>(&self, job: &J) -> Spent {
+        self.db.enqueue(NewJob::of("default", job).unwrap()).await;
+        self.drained().await
+    }
 
-fn line(text: &mut String, name: &str, what: &str, spent: &Spent, note: &str) {
-    let Spent { cpu, wall, longest } = spent;
-    println!("{name}: {what}: {cpu:.2} CPU s, {wall:.1} s, longest {longest:.0} ms {note}");
-    let _ = writeln!(
-        text,
-        "| {what} | {cpu:.2} | {wall:.1} | {longest:.0} ms | {note} |"
-    );
+    async fn rebuilt(&self) -> Spent {
+        let mut tx = self.db.db.begin().await.unwrap();
+        let rebuild = engagement::rebuild(&mut tx, &self.db.env, "default");
+        rebuild.await.unwrap();
+        tx.commit().await.unwrap();
+        self.drained().await
+    }
+
+    async fn drained(&self) -> Spent {
+        let drained = async {
+            self.db.drain(&self.registry).await;
+        };
+        Box::pin(measured(self.db, drained)).await
+    }
+
+    fn line(&mut self, what: &str, spent: &Spent, note: &str) {
+        let (name, Spent { cpu, wall, longest }) = (self.db.db.engine(), spent);
+        println!("{name}: {what}: {cpu:.2} CPU s, {wall:.1} s, longest {longest:.0} ms {note}");
+        let row = format!("| {what} | {cpu:.2} | {wall:.1} | {longest:.0} ms | {note} |");
+        let _ = writeln!(self.text, "{row}");
+    }
 }

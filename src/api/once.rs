@@ -97,7 +97,7 @@ pub enum Begun {
 
 /// A request that is being done for the first time.
 #[derive(Debug)]
-pub struct Once(Option<Open>);
+pub struct Once(Option<Box<Open>>);
 
 /// A claim whose request is under way.
 #[derive(Debug)]
@@ -146,11 +146,11 @@ impl IdempotencyKey {
         };
         let claimed = idempotency::claim(&state.env, &caller.organization, &key, &asked).await?;
         match claimed {
-            Claimed::First(claim) => Ok(Begun::First(Once(Some(Open {
+            Claimed::First(claim) => Ok(Begun::First(Once(Some(Box::new(Open {
                 claim,
                 state: state.clone(),
                 ended: AtomicBool::new(false),
-            })))),
+            }))))),
             Claimed::Done(answer) => {
                 let mut response = Kept(answer).into_response();
                 let replayed = HeaderValue::from_static("true");

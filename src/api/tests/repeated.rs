@@ -246,8 +246,10 @@ async fn a_request_that_is_given_up_frees_its_key_at_once() {
     let app = App::on(TestDb::postgres().await).await;
     let (env, admin) = (&app.state.env, app.admin().await);
     let jane = json!({"email": "jane@example.com"});
-    let mut details = Details::default();
-    details.email = Some("jane@example.com".to_owned());
+    let details = Details {
+        email: Some("jane@example.com".to_owned()),
+        ..Details::default()
+    };
     let new = NewMember {
         details,
         joined_at: None,
